@@ -4,8 +4,9 @@
 //   throw Error(ExitCode::kInput, "configs/sst2.yaml:14: unknown key 'learing_rate'",
 //               "did you mean 'learning_rate'?");
 //
-// `check` is for a caller's mistake: std::invalid_argument. `Error` is for the outside world: a file,
-// a library, a person's input. Libraries throw and never print; the launcher catches in one place.
+// `check` is for a caller's mistake: std::invalid_argument. `Error` is for the outside world: a
+// file, a library, a person's input. Libraries throw and never print; the launcher catches in one
+// place.
 #pragma once
 
 #include <fmt/format.h>

@@ -14,7 +14,9 @@ namespace heddle {
 namespace {
 
 // Denormals are flushed in every thread alike (numerics): set once per thread.
-void flush_denormals() { _mm_setcsr(_mm_getcsr() | 0x8040u); }
+void flush_denormals() {
+  _mm_setcsr(_mm_getcsr() | 0x8040u);
+}
 
 // Spins this often before it sleeps: the gap between two ops of a step is a few microseconds.
 constexpr int kSpins = 2000;
@@ -77,7 +79,9 @@ ThreadPool::~ThreadPool() {
   for (std::thread& worker : state_->workers) worker.join();
 }
 
-int ThreadPool::threads() const { return static_cast<int>(state_->workers.size()) + 1; }
+int ThreadPool::threads() const {
+  return static_cast<int>(state_->workers.size()) + 1;
+}
 
 void ThreadPool::parallel_for(int64_t count, const std::function<void(int64_t)>& task) {
   if (count <= 1 || state_->workers.empty()) {
@@ -96,8 +100,10 @@ void ThreadPool::parallel_for(int64_t count, const std::function<void(int64_t)>&
   s.wake.notify_all();
   s.drain();
   for (int spin = 0; s.pending.load() != 0; ++spin) {
-    if (spin < kSpins) _mm_pause();
-    else std::this_thread::yield();
+    if (spin < kSpins)
+      _mm_pause();
+    else
+      std::this_thread::yield();
   }
   if (s.error) std::rethrow_exception(std::exchange(s.error, nullptr));
 }

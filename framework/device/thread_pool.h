@@ -22,8 +22,8 @@ class ThreadPool {
   int threads() const;
 
   // Calls task(i) once for each i in [0, count), in no particular order, and returns when all are
-  // done. The first exception that a task throws is rethrown here. Not to be called from a task, and
-  // from one thread at a time.
+  // done. The first exception that a task throws is rethrown here. Not to be called from a task,
+  // and from one thread at a time.
   void parallel_for(int64_t count, const std::function<void(int64_t)>& task);
 
  private:

@@ -1,0 +1,163 @@
+#include "framework/comm/communicator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "framework/comm/single.h"
+#include "framework/core/error.h"
+
+namespace heddle {
+namespace {
+
+std::string_view name_of(Reduction op) {
+  switch (op) {
+    case Reduction::kSum:
+      return "all_reduce sum";
+    case Reduction::kMin:
+      return "all_reduce min";
+    case Reduction::kMax:
+      return "all_reduce max";
+  }
+  return "?";
+}
+
+}  // namespace
+
+std::string mismatch_text(std::span<const std::string> texts) {
+  std::string message = "ranks entered different collectives: ";
+  std::vector<bool> told(texts.size(), false);
+  for (size_t r = 0; r < texts.size(); ++r) {
+    if (told[r]) continue;
+    std::string ranks;
+    for (size_t other = r; other < texts.size(); ++other) {
+      if (texts[other] != texts[r]) continue;
+      told[other] = true;
+      ranks += fmt::format("{}{}", ranks.empty() ? "" : ", ", other);
+    }
+    message += fmt::format("{}rank {} is at {}", r == 0 ? "" : "; ", ranks, texts[r]);
+  }
+  return message;
+}
+
+void Communicator::check_rank(std::string_view operation, int rank) const {
+  check(rank >= 0 && rank < size_, "[{}] rank {} of a group of {}.", operation, rank, size_);
+}
+
+void Communicator::enter(std::string_view operation, std::string_view dtype, int64_t count,
+                         std::string_view name) {
+  {
+    std::lock_guard lock(position_mutex_);
+    current_.sequence += 1;
+    current_.operation = operation;
+    current_.dtype = dtype;
+    current_.count = count;
+    current_.name = name;
+  }
+  if (verify_ && size_ > 1) do_compare(current_);  // only this thread writes current_
+}
+
+std::string Communicator::position() const {
+  std::lock_guard lock(position_mutex_);
+  return current_.sequence == 0 ? "" : to_string(current_);
+}
+
+std::unique_ptr<Communicator> Communicator::split(int color, int key) {
+  enter("split", "", 0, "");
+  std::unique_ptr<Communicator> part;
+  if (size_ > 1)
+    part = do_split(color, key);
+  else if (color >= 0)
+    part = make_single();
+  if (part) part->set_verify(verify_);
+  return part;
+}
+
+std::unique_ptr<Communicator> Communicator::split_by_node() {
+  enter("split_by_node", "", 0, "");
+  std::unique_ptr<Communicator> part = size_ > 1 ? do_split_by_node() : make_single();
+  part->set_verify(verify_);
+  return part;
+}
+
+void Communicator::barrier(std::string_view name) {
+  enter("barrier", "", 0, name);
+  if (size_ > 1) do_barrier();
+}
+
+void Communicator::broadcast(std::span<std::byte> bytes, int root, std::string_view name) {
+  check_rank("broadcast", root);
+  enter("broadcast", "bytes", static_cast<int64_t>(bytes.size()), name);
+  if (size_ > 1) do_broadcast(bytes, root);
+}
+
+void Communicator::all_gather(std::span<const std::byte> mine, std::span<std::byte> all,
+                              std::string_view name) {
+  check(all.size() == mine.size() * static_cast<size_t>(size_),
+        "[all_gather] room for {} bytes. Expected {}, {} for each of {} ranks.", all.size(),
+        mine.size() * static_cast<size_t>(size_), mine.size(), size_);
+  enter("all_gather", "bytes", static_cast<int64_t>(mine.size()), name);
+  if (size_ > 1)
+    do_all_gather(mine, all);
+  else
+    std::copy(mine.begin(), mine.end(), all.begin());
+}
+
+std::vector<Bytes> Communicator::all_gather_v(std::span<const std::byte> mine,
+                                              std::string_view name) {
+  enter("all_gather_v", "", 0, name);
+  if (size_ > 1) return do_gather_v(mine, kAllRanks);
+  return {Bytes(mine.begin(), mine.end())};
+}
+
+std::vector<Bytes> Communicator::gather_v(std::span<const std::byte> mine, int root,
+                                          std::string_view name) {
+  check_rank("gather_v", root);
+  enter("gather_v", "", 0, name);
+  if (size_ > 1) return do_gather_v(mine, root);
+  return {Bytes(mine.begin(), mine.end())};
+}
+
+template <typename T>
+void Communicator::reduce(std::span<T> values, Reduction op, std::string_view dtype,
+                          std::string_view name) {
+  enter(name_of(op), dtype, static_cast<int64_t>(values.size()), name);
+  if (size_ > 1 && !values.empty()) do_all_reduce(values, op);
+}
+
+void Communicator::all_reduce(std::span<float> values, Reduction op, std::string_view name) {
+  reduce(values, op, "f32", name);
+}
+void Communicator::all_reduce(std::span<double> values, Reduction op, std::string_view name) {
+  reduce(values, op, "f64", name);
+}
+void Communicator::all_reduce(std::span<int64_t> values, Reduction op, std::string_view name) {
+  reduce(values, op, "i64", name);
+}
+
+void Communicator::send(std::span<const std::byte> bytes, int to) {
+  check_rank("send", to);
+  check(to != rank_, "[send] rank {} sends to itself.", to);
+  do_send(bytes, to);
+}
+
+void Communicator::recv(std::span<std::byte> bytes, int from) {
+  check_rank("recv", from);
+  check(from != rank_, "[recv] rank {} receives from itself.", from);
+  do_recv(bytes, from);
+}
+
+void Communicator::exchange(int peer, std::span<const std::byte> out, std::span<std::byte> in) {
+  check_rank("exchange", peer);
+  if (peer != rank_) return do_exchange(peer, out, in);
+  check(in.size() == out.size(), "[exchange] with itself: {} bytes out, {} in.", out.size(),
+        in.size());
+  std::copy(out.begin(), out.end(), in.begin());
+}
+
+SharedArena Communicator::allocate_shared(int64_t bytes, std::string_view name) {
+  check(bytes >= 0, "[allocate_shared] {} bytes.", bytes);
+  enter("allocate_shared", "", 0, name);
+  return size_ > 1 ? do_allocate_shared(bytes) : private_arena(bytes);
+}
+
+}  // namespace heddle

@@ -1,0 +1,27 @@
+// Asked to stop: SIGTERM and SIGUSR1 set a flag that a loop looks at between steps.
+//
+//   StopSignals signals;                 // installed here, restored at the end of the scope
+//   while (...) { step(); if (signals.received() != 0) break; }
+#pragma once
+
+#include <csignal>
+
+namespace heddle {
+
+class StopSignals {
+ public:
+  // One at a time in a process: what a signal handler can reach is global.
+  StopSignals();
+  ~StopSignals();
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+
+  // The last of the two signals that arrived since construction; 0: none.
+  int received() const;
+
+ private:
+  struct sigaction old_term_ {};
+  struct sigaction old_usr1_ {};
+};
+
+}  // namespace heddle

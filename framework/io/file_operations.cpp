@@ -58,21 +58,30 @@ std::string read_file(FileSystem& files, const std::string& path, uint64_t limit
   return content;
 }
 
+void write_atomically(FileSystem& files, const std::string& path,
+                      const std::function<void(File&)>& write) {
+  const std::string temporary = temporary_beside(path);
+  if (files.exists(temporary)) files.remove(temporary);  // a run that died here left it
+  or_remove(files, temporary, [&] {
+    const std::unique_ptr<File> file = files.open(temporary, OpenMode::kCreate);
+    write(*file);
+    file->sync();
+    file->close();
+    files.rename(temporary, path);
+  });
+  files.sync_directory(parent_path(path));
+}
+
+void write_file_atomically(FileSystem& files, const std::string& path, std::string_view content) {
+  write_atomically(files, path,
+                   [&](File& file) { file.write_at(0, std::as_bytes(std::span(content))); });
+}
+
 void write_new_file(FileSystem& files, const std::string& path, std::string_view content) {
   const std::unique_ptr<File> file = files.open(path, OpenMode::kCreate);
   file->write_at(0, std::as_bytes(std::span(content)));
   file->sync();
   file->close();
-}
-
-void write_file_atomically(FileSystem& files, const std::string& path, std::string_view content) {
-  const std::string temporary = temporary_beside(path);
-  if (files.exists(temporary)) files.remove(temporary);  // a run that died here left it
-  or_remove(files, temporary, [&] {
-    write_new_file(files, temporary, content);
-    files.rename(temporary, path);
-  });
-  files.sync_directory(parent_path(path));
 }
 
 void replace_symlink(FileSystem& files, const std::string& target, const std::string& path) {

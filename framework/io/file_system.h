@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -100,6 +101,8 @@ class FileSystem {
 
   // True if something is there; follows no link.
   bool exists(const std::string& path) { return kind(path) != FileKind::kMissing; }
+  // True for a directory or a link to one.
+  bool is_directory(const std::string& path) { return kind(path + "/.") == FileKind::kDirectory; }
 };
 
 // The operating system's files. It holds no state: any number may exist.
@@ -129,11 +132,14 @@ std::string base_name(std::string_view path);
 // The whole file. Throws Error(kInput) if it is larger than `limit` bytes.
 std::string read_file(FileSystem& files, const std::string& path,
                       uint64_t limit = uint64_t{1} << 31);
+// Temporary file beside `path` that `write` fills, fsync, rename, fsync of the directory: after a
+// crash `path` holds the old or the new content. Nothing is left behind when it throws (unless
+// removing fails too).
+void write_atomically(FileSystem& files, const std::string& path,
+                      const std::function<void(File&)>& write);
+void write_file_atomically(FileSystem& files, const std::string& path, std::string_view content);
 // A new file with this content, on the disk when it returns; its name may not be yet.
 void write_new_file(FileSystem& files, const std::string& path, std::string_view content);
-// Temporary file beside `path`, fsync, rename, fsync of the directory: after a crash `path` holds
-// the old or the new content. Nothing is left behind when it throws (unless removing fails too).
-void write_file_atomically(FileSystem& files, const std::string& path, std::string_view content);
 // Makes the link or moves it in one step, on the disk when it returns.
 void replace_symlink(FileSystem& files, const std::string& target, const std::string& path);
 // Makes the directory and those above it that are missing.

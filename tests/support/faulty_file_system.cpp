@@ -213,7 +213,7 @@ FaultyFileSystem::Place FaultyFileSystem::find(const std::string& path, bool fol
   for (size_t at = 0; at < path.size();) {
     const size_t slash = std::min(path.find('/', at), path.size());
     const std::string part = path.substr(at, slash - at);
-    if (!part.empty() && part != ".") parts.push_back(part);
+    if (!part.empty()) parts.push_back(part);
     at = slash + 1;
   }
   Place place{nullptr, "", root_};
@@ -221,6 +221,7 @@ FaultyFileSystem::Place FaultyFileSystem::find(const std::string& path, bool fol
   for (size_t i = 0; i < parts.size(); ++i) {
     if (place.node == nullptr) throw FileError(path, "open", ENOENT);
     if (place.node->kind != FileKind::kDirectory) throw FileError(path, "open", ENOTDIR);
+    if (parts[i] == ".") continue;
     const std::shared_ptr<Node> directory = place.node;
     const auto entry = directory->names.find(parts[i]);
     place = {directory, parts[i], entry == directory->names.end() ? nullptr : entry->second};

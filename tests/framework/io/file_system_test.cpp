@@ -64,6 +64,10 @@ TYPED_TEST(FileSystemTest, NamesAreListedRenamedAndRemoved) {
   EXPECT_EQ(this->files_.kind(this->path("x")), FileKind::kMissing);
   EXPECT_EQ(this->files_.read_symlink(this->path("l")), "a");
   EXPECT_EQ(read_file(this->files_, this->path("l")), "2");
+  EXPECT_TRUE(this->files_.is_directory(this->path("d")));
+  EXPECT_FALSE(this->files_.is_directory(this->path("a")));
+  EXPECT_FALSE(this->files_.is_directory(this->path("l")));
+  EXPECT_FALSE(this->files_.is_directory(this->path("x")));
   replace_symlink(this->files_, "b", this->path("l"));
   EXPECT_EQ(read_file(this->files_, this->path("l")), "1");
   this->files_.rename(this->path("b"), this->path("a"));

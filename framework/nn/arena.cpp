@@ -1,0 +1,55 @@
+#include "framework/nn/arena.h"
+
+#include <algorithm>
+
+#include "framework/core/random.h"
+
+namespace heddle {
+namespace {
+
+constexpr int64_t kAlignment = 16;  // floats: a cache line
+
+int64_t align(int64_t count) {
+  return (count + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+// A view of part of a flat tensor, keeping its memory alive.
+Tensor part(const Tensor& flat, int64_t offset, const Shape& shape) {
+  return flat.rows(offset, offset + shape.numel()).reshape(shape);
+}
+
+}  // namespace
+
+ParameterArena::ParameterArena(Module& module, const Device& device) {
+  int64_t offset = 0;
+  for (const auto& [name, parameter] : named_parameters(module)) {
+    const int64_t numel = parameter->shape().numel();
+    entries_.push_back({name, parameter, offset, numel});
+    offset += align(numel);
+  }
+  flat_ = Tensor::zeros({offset}, DType::kF32, device);
+  for (const Entry& entry : entries_) {
+    entry.parameter->value = part(flat_, entry.offset, entry.parameter->shape());
+  }
+}
+
+void initialize(const ParameterArena::Entry& entry, uint64_t seed) {
+  const Parameter& parameter = *entry.parameter;
+  const Tensor& value = parameter.value;
+  if (value.device().is_meta()) return;
+  const Initializer& how = parameter.initializer();
+  if (how.kind != Initializer::Kind::kNormal) {
+    value.fill(how.kind == Initializer::Kind::kOnes ? 1.0f : 0.0f);
+    return;
+  }
+  check(parameter.shape() == parameter.whole_shape(), "[initialize] a shard of '{}': not yet.",
+        entry.name);
+  fill_normal(value.span<float>(), seed, name_stream(entry.name), 0, how.deviation);
+  if (how.zero_row >= 0) value.rows(how.zero_row, how.zero_row + 1).fill(0);
+}
+
+void initialize(const ParameterArena& arena, uint64_t seed) {
+  for (const ParameterArena::Entry& entry : arena.entries()) initialize(entry, seed);
+}
+
+}  // namespace heddle

@@ -1,0 +1,62 @@
+// Modules and visitors: everything that is done to all parameters of a model is a visitor.
+//
+//   struct Linear : Module {
+//     Parameter weight, bias;
+//     Tensor operator()(const Tensor& x);
+//     void visit(Visitor& v) override { v("weight", weight); v("bias", bias); }
+//   };
+//   for (auto& [name, parameter] : named_parameters(model)) …   //
+//   "layers.0.attention.output.weight"
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "framework/nn/parameter.h"
+
+namespace heddle {
+
+class Visitor;
+
+// Members are values; operator() has the layer's true signature, so it is not virtual.
+struct Module {
+  virtual ~Module() = default;
+  virtual void visit(Visitor& visitor) = 0;
+
+ protected:
+  Module() = default;
+  Module(const Module&) = default;
+  Module& operator=(const Module&) = default;
+};
+
+// Walks a tree of modules; `name` in on_parameter is the path, joined by dots.
+class Visitor {
+ public:
+  virtual ~Visitor() = default;
+
+  void operator()(std::string_view name, Parameter& parameter);
+  void operator()(std::string_view name, Module& module);
+  template <typename M>
+  void operator()(std::string_view name, std::vector<M>& modules) {
+    for (size_t i = 0; i < modules.size(); ++i) {
+      (*this)(std::string(name) + "." + std::to_string(i), modules[i]);
+    }
+  }
+
+ protected:
+  virtual void on_parameter(const std::string& name, Parameter& parameter) = 0;
+
+ private:
+  std::string prefix_;
+};
+
+using NamedParameters = std::vector<std::pair<std::string, Parameter*>>;
+
+// Every parameter that exists, in the order of the visit.
+NamedParameters named_parameters(Module& module);
+// Elements of all whole parameters.
+int64_t count_parameters(Module& module);
+
+}  // namespace heddle

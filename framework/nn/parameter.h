@@ -1,0 +1,59 @@
+// What a model learns.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "framework/core/tensor.h"
+
+namespace heddle {
+
+// How a parameter starts. Random values are keyed by (seed, the parameter's name, the element's
+// index in the whole tensor), so they are the same on any mesh.
+struct Initializer {
+  enum class Kind : uint8_t { kZeros, kOnes, kNormal };
+  Kind kind = Kind::kZeros;
+  float deviation = 0;  // of kNormal
+  int zero_row = -1;    // a row that starts, and stays, zero (a padding token)
+};
+
+// The part of a whole tensor that this process holds: `extent` elements from `begin` along `dim`.
+struct Shard {
+  int dim = 0;
+  int64_t begin = 0;
+  int64_t extent = 0;
+};
+
+// A parameter knows its whole shape and its shard; `value` is the shard, undefined until an arena
+// gives it memory (see arena.h).
+class Parameter {
+ public:
+  Parameter() = default;
+  explicit Parameter(const Shape& whole, const Initializer& initializer = {})
+      : whole_(whole), initializer_(initializer), shard_{0, 0, whole[0]} {}
+  Parameter(const Shape& whole, const Initializer& initializer, const Shard& shard)
+      : whole_(whole), initializer_(initializer), shard_(shard) {}
+
+  bool exists() const { return whole_.ndim() > 0; }  // a layer without bias has none
+  const Shape& whole_shape() const { return whole_; }
+  const Shard& shard() const { return shard_; }
+  const Initializer& initializer() const { return initializer_; }
+  // The shape of this process's part.
+  Shape shape() const;
+
+  // A matrix or table decays and is counted as such; a bias or a norm does not decay.
+  bool is_matrix() const { return whole_.ndim() >= 2; }
+  // A table whose gradient touches few rows (a vocabulary embedding).
+  bool row_sparse = false;
+  bool trainable = true;
+
+  Tensor value;
+
+ private:
+  Shape whole_;
+  Initializer initializer_;
+  Shard shard_;
+};
+
+}  // namespace heddle

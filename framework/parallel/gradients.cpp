@@ -1,0 +1,122 @@
+#include "framework/parallel/gradients.h"
+
+#include <algorithm>
+
+namespace heddle {
+namespace {
+
+constexpr int64_t kAlignment = 16;  // floats: a cache line
+
+SparseRows to_rows(const Gradient& gradient) {
+  SparseRows rows;
+  rows.width = gradient.values.dim(1);
+  const auto ids = gradient.rows.span<const int32_t>();
+  rows.ids.assign(ids.begin(), ids.end());
+  const auto values = gradient.values.span<const float>();
+  rows.values.assign(values.begin(), values.end());
+  return rows;
+}
+
+}  // namespace
+
+GradientArena::GradientArena(const ParameterArena& parameters, Communicator& group, bool canonical)
+    : group_(group) {
+  const auto& all = parameters.entries();
+  for (auto entry = all.rbegin(); entry != all.rend(); ++entry) {
+    if (!entry->parameter->trainable) continue;
+    const bool sparse = entry->parameter->row_sparse;
+    entries_.push_back({&*entry, sparse ? 0 : size_, sparse});
+    if (!sparse) size_ += (entry->numel + kAlignment - 1) / kAlignment * kAlignment;
+  }
+  reducer_ =
+      std::make_unique<TreeReducer>(group, size_, TreeReducerOptions{.canonical = canonical});
+  accumulator_ = std::make_unique<TreeAccumulator>(reducer_->buffer());
+  for (const Entry& entry : entries_) {
+    Parameter& parameter = *entry.parameter->parameter;
+    if (entry.sparse) row_accumulators_.emplace_back(parameter.shape()[1]);
+    parameter.value = variable(parameter.value);
+  }
+  rows_.resize(row_accumulators_.size());
+}
+
+GradientArena::~GradientArena() {
+  for (const Entry& entry : entries_) {
+    Parameter& parameter = *entry.parameter->parameter;
+    parameter.value = parameter.value.detach();
+  }
+}
+
+void GradientArena::begin(int64_t passes) {
+  passes_ = passes;
+  // One pass writes where the sum is to be; several write beside it.
+  if (passes > 1 && !pass_.defined()) pass_ = Tensor::zeros({size_});
+  float* block = passes > 1 ? pass_.data<float>() : reducer_->buffer().data();
+  for (const Entry& entry : entries_) {
+    if (entry.sparse) continue;
+    const Parameter& parameter = *entry.parameter->parameter;
+    auto* memory = reinterpret_cast<std::byte*>(block + entry.offset);
+    variable_state(parameter.value).slot =
+        Tensor::view({std::shared_ptr<void>(), memory}, parameter.shape(), DType::kF32,
+                     parameter.value.device());
+  }
+}
+
+void GradientArena::begin_pass() {
+  for (const Entry& entry : entries_) {
+    Variable& state = variable_state(entry.parameter->parameter->value);
+    state.gradient = {};
+    state.slot_used = false;
+  }
+}
+
+void GradientArena::end_pass() {
+  collect_dense();
+  collect_sparse();
+}
+
+void GradientArena::collect_dense() {
+  for (const Entry& entry : entries_) {
+    if (entry.sparse) continue;
+    const Variable& state = variable_state(entry.parameter->parameter->value);
+    if (!state.gradient.defined()) state.slot.fill(0);
+  }
+  if (passes_ == 1) return;
+  std::ranges::copy(pass_.span<const float>(), accumulator_->next().begin());
+  accumulator_->push();
+}
+
+void GradientArena::collect_sparse() {
+  size_t i = 0;
+  for (const Entry& entry : entries_) {
+    if (!entry.sparse) continue;
+    const Gradient& gradient = variable_state(entry.parameter->parameter->value).gradient;
+    SparseRows rows;
+    rows.width = entry.parameter->parameter->shape()[1];
+    if (gradient.defined()) rows = to_rows(gradient);
+    row_accumulators_[i++].push(std::move(rows));
+  }
+}
+
+void GradientArena::all_reduce() {
+  if (passes_ > 1) accumulator_->finish();
+  reducer_->all_reduce(reducer_->buffer().first(static_cast<size_t>(size_)), "gradients");
+  for (size_t i = 0; i < rows_.size(); ++i) {
+    rows_[i] = tree_all_reduce_rows(group_, row_accumulators_[i].finish());
+  }
+}
+
+std::span<float> GradientArena::dense(const Entry& entry) const {
+  return reducer_->buffer().subspan(static_cast<size_t>(entry.offset),
+                                    static_cast<size_t>(entry.parameter->numel));
+}
+
+SparseRows& GradientArena::sparse(const Entry& entry) {
+  size_t i = 0;
+  for (const Entry& e : entries_) {
+    if (&e == &entry) return rows_[i];
+    i += e.sparse;
+  }
+  throw std::invalid_argument("[gradients] an entry of another arena.");
+}
+
+}  // namespace heddle

@@ -1,0 +1,19 @@
+// A linear layer whose inputs a group shares (Shoeybi et al. 2019, Megatron-LM): each member holds
+// a slice of the columns of `weight`; the partial products are summed. On a group of one it is a
+// Linear.
+#pragma once
+
+#include "framework/nn/linear.h"
+#include "framework/parallel/group.h"
+
+namespace heddle {
+
+struct RowLinear : Linear {
+  // `in` and `out` are the whole layer's widths. x [T, in / group size] -> [T, out].
+  RowLinear(int64_t in, int64_t out, const Group& group, const LinearOptions& options = {})
+      : Linear(in, out, options) {
+    check(group.size == 1, "[row_linear] a group of {}: not yet. Expected 1.", group.size);
+  }
+};
+
+}  // namespace heddle

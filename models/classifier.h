@@ -1,0 +1,29 @@
+// An encoder with a sequence classifier on top: what is fine-tuned, evaluated and served.
+//
+//   Classifier model(config);
+//   ParameterArena arena(model, Device::cpu());
+//   initialize(arena, seed);
+//   Tensor logits = model(batch);                 // [S, outputs]
+#pragma once
+
+#include "models/encoder.h"
+#include "models/heads/sequence_classifier.h"
+
+namespace heddle {
+
+struct Classifier : Module {
+  explicit Classifier(const ClassifierConfig& config, const Group& group = {})
+      : encoder(config, group), head(config) {}
+
+  // Logits [S, outputs].
+  Tensor operator()(const Batch& batch) const { return head(encoder(batch), batch); }
+  void visit(Visitor& v) override {
+    v("encoder", encoder);
+    v("head", head);
+  }
+
+  Encoder encoder;
+  SequenceClassifier head;
+};
+
+}  // namespace heddle

@@ -1,0 +1,34 @@
+#include "models/layers/encoder_layer.h"
+
+namespace heddle {
+namespace {
+
+// Each place of a layer that drops has a number of its own.
+constexpr int32_t kAttentionResidual = 1 << 16;
+constexpr int32_t kFeedForwardResidual = 2 << 16;
+
+}  // namespace
+
+EncoderLayer::EncoderLayer(const ClassifierConfig& config, int32_t layer, const Group& group)
+    : attention(config, layer, group),
+      attention_norm(config.hidden_size, config.layer_norm_eps),
+      feed_forward(config, group),
+      feed_forward_norm(config.hidden_size, config.layer_norm_eps),
+      dropout(config.hidden_dropout),
+      layer(layer) {}
+
+Tensor EncoderLayer::operator()(const Tensor& x, const Batch& batch) const {
+  const Tensor attended = attention_norm(attention(x, batch), x,
+                                         batch.token_dropout(dropout, layer + kAttentionResidual));
+  return feed_forward_norm(feed_forward(attended), attended,
+                           batch.token_dropout(dropout, layer + kFeedForwardResidual));
+}
+
+void EncoderLayer::visit(Visitor& v) {
+  v("attention", attention);
+  v("attention_norm", attention_norm);
+  v("feed_forward", feed_forward);
+  v("feed_forward_norm", feed_forward_norm);
+}
+
+}  // namespace heddle

@@ -1,0 +1,283 @@
+#include "framework/ops/layer_norm.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "framework/ops/layer_norm_cpu.cpp"
+#include "framework/ops/detail/simd_targets.h"
+// Highway includes this file again for each instruction set.
+#include <hwy/foreach_target.h>
+
+#include <cmath>
+#include <vector>
+
+#include "framework/autograd/leaves.h"
+#include "framework/ops/detail/leaf_tree.h"
+#include "framework/ops/detail/parallel_rows.h"
+#include "framework/ops/detail/philox-inl.h"
+
+#ifndef HEDDLE_OPS_LAYER_NORM_CPU_
+#define HEDDLE_OPS_LAYER_NORM_CPU_
+namespace heddle {
+
+struct LayerNormForward {
+  const float *x, *residual, *gamma, *beta;
+  float eps;
+  int64_t n;
+  DropoutMask mask;
+  float *z, *statistics, *y;
+};
+
+struct LayerNormBackward {
+  const float *dy, *z, *statistics, *gamma;
+  int64_t n;
+  DropoutMask mask;
+  float *dx, *dresidual;
+};
+
+}  // namespace heddle
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace heddle::HWY_NAMESPACE {
+
+// The sum of term(load) over the vectors of [0, n): four chains, then their lanes.
+template <typename Term>
+HWY_INLINE float sum_of(int64_t n, Term&& term) {
+  const F d;
+  const int64_t step = lanes();
+  Vec s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
+  const auto whole = [&](int64_t i) HWY_ATTR {
+    return term([&](const float* p) HWY_ATTR { return hn::LoadU(d, p + i); }, step);
+  };
+  int64_t i = 0;
+  for (; i + 4 * step <= n; i += 4 * step) {
+    s0 = hn::Add(s0, whole(i));
+    s1 = hn::Add(s1, whole(i + step));
+    s2 = hn::Add(s2, whole(i + 2 * step));
+    s3 = hn::Add(s3, whole(i + 3 * step));
+  }
+  for (; i + step <= n; i += step) s0 = hn::Add(s0, whole(i));
+  if (i < n) {
+    s1 = hn::Add(s1, term([&](const float* p) HWY_ATTR { return load_part(p + i, n - i); }, n - i));
+  }
+  return hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
+}
+
+// z = mask(x) / (1 - p) + residual, of one row.
+HWY_INLINE void make_z(const LayerNormForward& a, int64_t row, float* z) {
+  const F d;
+  const float* x = a.x + row * a.n;
+  const float* residual = a.residual ? a.residual + row * a.n : nullptr;
+  if (!a.mask.active()) {
+    for_vectors(a.n, [&](int64_t, auto load, auto store)
+                         HWY_ATTR { store(hn::Add(load(x), load(residual)), z); });
+    return;
+  }
+  const Vec scale = hn::Set(d, a.mask.scale);
+  for_dropout_row(a.mask, a.mask.row_keys[row], a.n,
+                  [&](int64_t i, int64_t count, Keep kept) HWY_ATTR {
+                    const bool whole = count == lanes();
+                    const auto load = [&](const float* p) HWY_ATTR {
+                      return whole ? hn::LoadU(d, p + i) : load_part(p + i, count);
+                    };
+                    Vec v = hn::IfThenElseZero(kept, hn::Mul(load(x), scale));
+                    if (residual) v = hn::Add(v, load(residual));
+                    if (whole)
+                      hn::StoreU(v, d, z + i);
+                    else
+                      store_part(v, z + i, count);
+                  });
+}
+
+void layer_norm_rows(const LayerNormForward& a, int64_t begin, int64_t end) {
+  const F d;
+  const bool plain = !a.residual && !a.mask.active();
+  const float inverse = 1.0f / static_cast<float>(a.n);
+  for (int64_t row = begin; row < end; ++row) {
+    float* y = a.y + row * a.n;
+    const float* z = a.x + row * a.n;
+    if (!plain) {
+      float* made = a.z ? a.z + row * a.n : y;
+      make_z(a, row, made);
+      z = made;
+    }
+    const float mean = sum_of(a.n, [&](auto load, int64_t) HWY_ATTR { return load(z); }) * inverse;
+    const Vec m = hn::Set(d, mean);
+    const float squares = sum_of(a.n, [&](auto load, int64_t count) HWY_ATTR {
+      const Vec deviation = hn::Sub(load(z), m);
+      const Vec square = hn::Mul(deviation, deviation);
+      if (count == lanes()) return square;
+      return hn::IfThenElseZero(hn::FirstN(d, static_cast<size_t>(count)), square);
+    });
+    const float reciprocal = 1.0f / std::sqrt(squares * inverse + a.eps);
+    const Vec r = hn::Set(d, reciprocal);
+    for_vectors(a.n, [&](int64_t, auto load, auto store) HWY_ATTR {
+      const Vec normal = hn::Mul(hn::Sub(load(z), m), r);
+      store(hn::MulAdd(normal, load(a.gamma), load(a.beta)), y);
+    });
+    if (a.statistics) {
+      a.statistics[2 * row] = mean;
+      a.statistics[2 * row + 1] = reciprocal;
+    }
+  }
+}
+
+// Rows [begin, end): their dx and dresidual, and (if not null) their sums for dgamma and dbeta.
+void layer_norm_backward_rows(const LayerNormBackward& a, int64_t begin, int64_t end, float* dgamma,
+                              float* dbeta) {
+  const F d;
+  const float inverse = 1.0f / static_cast<float>(a.n);
+  for (int64_t row = begin; row < end; ++row) {
+    const float* dy = a.dy + row * a.n;
+    const float* z = a.z + row * a.n;
+    const Vec m = hn::Set(d, a.statistics[2 * row]);
+    const Vec r = hn::Set(d, a.statistics[2 * row + 1]);
+    if (dgamma) {
+      for_vectors(a.n, [&](int64_t, auto load, auto store) HWY_ATTR {
+        const Vec g = load(dy);
+        const Vec normal = hn::Mul(hn::Sub(load(z), m), r);
+        store(hn::MulAdd(g, normal, load(dgamma)), dgamma);
+        store(hn::Add(g, load(dbeta)), dbeta);
+      });
+    }
+    float* to = a.dresidual ? a.dresidual : a.dx;
+    if (!to) continue;
+    to += row * a.n;
+    const float sum = sum_of(a.n, [&](auto load, int64_t) HWY_ATTR {
+      return hn::Mul(load(dy), load(a.gamma));  // zero beyond the row
+    });
+    const float product = sum_of(a.n, [&](auto load, int64_t) HWY_ATTR {
+      const Vec g = hn::Mul(load(dy), load(a.gamma));
+      return hn::Mul(g, hn::Mul(hn::Sub(load(z), m), r));
+    });
+    const Vec c1 = hn::Set(d, sum * inverse);
+    const Vec c2 = hn::Set(d, product * inverse);
+    for_vectors(a.n, [&](int64_t, auto load, auto store) HWY_ATTR {
+      const Vec g = hn::Mul(load(dy), load(a.gamma));
+      const Vec normal = hn::Mul(hn::Sub(load(z), m), r);
+      store(hn::Mul(r, hn::NegMulAdd(normal, c2, hn::Sub(g, c1))), to);
+    });
+    if (!a.mask.active() || !a.dx) continue;
+    float* dx = a.dx + row * a.n;
+    const Vec scale = hn::Set(d, a.mask.scale);
+    for_dropout_row(
+        a.mask, a.mask.row_keys[row], a.n, [&](int64_t i, int64_t count, Keep kept) HWY_ATTR {
+          if (count == lanes()) {
+            hn::StoreU(hn::IfThenElseZero(kept, hn::Mul(hn::LoadU(d, to + i), scale)), d, dx + i);
+          } else {
+            const Vec v = hn::Mul(load_part(to + i, count), scale);
+            store_part(hn::IfThenElseZero(kept, v), dx + i, count);
+          }
+        });
+  }
+}
+
+}  // namespace heddle::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace heddle {
+
+HWY_EXPORT(layer_norm_rows);
+HWY_EXPORT(layer_norm_backward_rows);
+
+namespace {
+
+float* data_or_null(const Tensor& t) {
+  return t.defined() ? t.data<float>() : nullptr;
+}
+
+constexpr int64_t kBlock = 32;  // rows of a leaf that are summed one after another
+
+struct RowBlock {
+  int64_t leaf, begin, end;
+};
+
+std::vector<RowBlock> row_blocks(const LeafOffsets& leaves) {
+  std::vector<RowBlock> blocks;
+  for (size_t leaf = 0; leaf + 1 < leaves.size(); ++leaf) {
+    for (int64_t begin = leaves[leaf]; begin < leaves[leaf + 1]; begin += kBlock) {
+      blocks.push_back(
+          {static_cast<int64_t>(leaf), begin, std::min(begin + kBlock, leaves[leaf + 1])});
+    }
+  }
+  return blocks;
+}
+
+// Blocks of a leaf one after another, leaves by the tree; columns [begin, end) of [blocks, width].
+void merge_columns(const std::vector<RowBlock>& blocks, int64_t leaves, const float* partial,
+                   int64_t width, int64_t begin, int64_t end, float* out) {
+  const int64_t columns = end - begin;
+  std::vector<float> sums(static_cast<size_t>(leaves * columns), 0.0f);
+  for (size_t b = 0; b < blocks.size(); ++b) {
+    float* sum = sums.data() + blocks[b].leaf * columns;
+    const float* part = partial + static_cast<int64_t>(b) * width + begin;
+    for (int64_t c = 0; c < columns; ++c) sum[c] += part[c];
+  }
+  merge_leaf_rows(sums.data(), leaves, columns);
+  std::copy_n(sums.data(), columns, out);
+}
+
+}  // namespace
+
+namespace kernels {
+
+void layer_norm(Cpu on, const Tensor& x, const Tensor& residual, const LayerNormParameters& norm,
+                const Dropout& dropout, const LayerNormSaved& saved, Tensor& y) {
+  const LayerNormForward a{.x = x.data<float>(),
+                           .residual = data_or_null(residual),
+                           .gamma = norm.gamma.data<float>(),
+                           .beta = norm.beta.data<float>(),
+                           .eps = norm.eps,
+                           .n = x.dim(1),
+                           .mask = DropoutMask(dropout, RandomPurpose::kDropout),
+                           .z = data_or_null(saved.z),
+                           .statistics = data_or_null(saved.statistics),
+                           .y = y.data<float>()};
+  parallel_rows(on, x.dim(0), 4 * a.n, [&](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(layer_norm_rows)(a, begin, end);
+  });
+}
+
+void layer_norm_backward(Cpu on, const Tensor& dy, const LayerNormSaved& saved,
+                         const LayerNormParameters& norm, const Dropout& dropout,
+                         const LayerNormGradients& gradients) {
+  const LayerNormBackward a{.dy = dy.data<float>(),
+                            .z = saved.z.data<float>(),
+                            .statistics = saved.statistics.data<float>(),
+                            .gamma = norm.gamma.data<float>(),
+                            .n = dy.dim(1),
+                            .mask = DropoutMask(dropout, RandomPurpose::kDropout),
+                            .dx = data_or_null(gradients.dx),
+                            .dresidual = data_or_null(gradients.dresidual)};
+  if (!gradients.dgamma.defined()) {
+    parallel_rows(on, dy.dim(0), 4 * a.n, [&](int64_t begin, int64_t end) {
+      HWY_DYNAMIC_DISPATCH(layer_norm_backward_rows)(a, begin, end, nullptr, nullptr);
+    });
+    return;
+  }
+  const auto leaves = leaves_of(dy.dim(0));
+  const std::vector<RowBlock> blocks = row_blocks(*leaves);
+  const auto count = static_cast<int64_t>(blocks.size());
+  const Tensor partial = Tensor::zeros({count, 2 * a.n});
+  parallel_rows(on, count, 4 * a.n * kBlock, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) {
+      float* sums = partial.data<float>() + b * 2 * a.n;
+      const RowBlock& block = blocks[static_cast<size_t>(b)];
+      HWY_DYNAMIC_DISPATCH(layer_norm_backward_rows)
+      (a, block.begin, block.end, sums, sums + a.n);
+    }
+  });
+  const auto leaf_count = static_cast<int64_t>(leaves->size()) - 1;
+  const auto merge = [&](int64_t offset, const Tensor& out) {
+    parallel_rows(on, a.n, count, [&](int64_t begin, int64_t end) {
+      merge_columns(blocks, leaf_count, partial.data<float>(), 2 * a.n, offset + begin,
+                    offset + end, out.data<float>() + begin);
+    });
+  };
+  merge(0, gradients.dgamma);
+  merge(a.n, gradients.dbeta);
+}
+
+}  // namespace kernels
+}  // namespace heddle
+#endif  // HWY_ONCE

@@ -1,0 +1,71 @@
+// The seam behind which matrix products are made: c[rows, columns] = a[rows, depth] · b, f32.
+//
+//   std::shared_ptr<const Gemm> gemm = Gemm::get({.depth = 384, .columns = 192, .stride = 1536});
+//   std::vector<float> packed(gemm->packed_size());
+//   gemm->pack(weight, packed.data());
+//   for (Gemm::Block block = gemm->block(rows); …)
+//     gemm->multiply(block, a, packed.data(), c);   // reads and writes block.height rows
+//
+// The contract, which numerics rest on: the bits of a row of c depend on that row of a and on b
+// alone; not on the rows beside it, its place in the block, the block's height, or the threads that
+// are at work. A vendor's library gives no such promise, so each product is tried when it is made
+// (the same row in every place must give the same bits everywhere) and never used if it fails; the
+// last resort is one row at a time, where it holds by construction.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+namespace heddle::kernels {
+
+class Gemm {
+ public:
+  struct Shape {
+    int64_t depth = 0;    // the length of a row of a
+    int64_t columns = 0;  // of b and c; a few hundred at most, so that b stays in cache
+    int64_t stride = 0;   // from a row of c to the next
+    // How an unpacked b lies in memory. False: b[k, n] at n * depth + k, a Linear's weight in its
+    // forward product. True: at k * stride + n, the same weight in the product with dy.
+    bool depth_major = false;
+
+    auto operator<=>(const Shape&) const = default;
+  };
+
+  struct Product;  // the library's object for one height
+
+  // A product of a fixed number of rows. `height` may be more than was asked for: the surplus rows
+  // of a must be readable and finite, those of c writable.
+  struct Block {
+    int64_t height = 0;
+    const Product* product = nullptr;
+  };
+
+  // The kernels of a shape; made once a process, then shared. Thread-safe, as are all members.
+  static std::shared_ptr<const Gemm> get(const Shape& shape);
+
+  explicit Gemm(const Shape& shape);
+  ~Gemm();
+  Gemm(const Gemm&) = delete;
+  Gemm& operator=(const Gemm&) = delete;
+
+  const Shape& shape() const { return shape_; }
+  // The height at which the machine is at its best: work is cut into such blocks and a rest.
+  int64_t block_height() const { return block_height_; }
+  // The block for `rows` rows: the least usable height from `rows` up, at most block_height().
+  Block block(int64_t rows) const;
+
+  // Floats in a packed b.
+  int64_t packed_size() const;
+  // Brings b into the layout that the products read.
+  void pack(const float* b, float* packed) const;
+  void multiply(const Block& block, const float* a, const float* packed, float* c) const;
+
+ private:
+  struct State;
+
+  Shape shape_;
+  int64_t block_height_ = 0;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace heddle::kernels

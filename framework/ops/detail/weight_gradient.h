@@ -1,0 +1,31 @@
+// The gradient of a Linear's weight: a sum over rows, and so the one product whose order of
+// addition the canonical numerics prescribe. The kernel is our own: each element is one chain of
+// fused multiply-adds over a leaf's rows, in order, and the leaves' sums are merged by the fixed
+// tree while they are in registers. So the bits are those of any mesh by construction, and eight
+// leaves cost hardly more than one: their partial sums never reach memory.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "framework/device/device.h"
+
+namespace heddle::kernels {
+
+inline constexpr uint64_t kMostLeaves = 65536;  // in one call
+
+struct WeightGradient {
+  const float* dy = nullptr;  // [rows, outputs]
+  const float* x = nullptr;   // [rows, inputs]
+  int64_t outputs = 0;
+  int64_t inputs = 0;
+  // Offsets [leaves + 1] that cut the rows. An empty leaf counts as +0.
+  std::span<const int64_t> leaves;
+  float* dw = nullptr;  // [outputs, inputs], or null
+  float* db = nullptr;  // [outputs], or null
+};
+
+// dw = tree over leaves of dyᵀ · x, db = tree over leaves of the column sums of dy.
+void weight_gradient(const Cpu& on, const WeightGradient& gradient);
+
+}  // namespace heddle::kernels

@@ -1,0 +1,89 @@
+#include "framework/ops/linear.h"
+
+#include <memory>
+#include <utility>
+
+#include "framework/autograd/leaves.h"
+
+namespace heddle {
+namespace {
+
+void check_operands(const Tensor& x, int64_t in, int64_t out, const Tensor& bias) {
+  check(x.ndim() == 2 && x.dtype() == DType::kF32 && x.dim(1) == in,
+        "[linear] x of shape {} and type {} for {} inputs. Expected f32 [T, {}].", x.shape(),
+        name_of(x.dtype()), in, in);
+  check(!bias.defined() || (bias.shape() == Shape{out} && bias.dtype() == DType::kF32),
+        "[linear] a bias of shape {} for {} outputs.", bias.shape(), out);
+}
+
+// What backward needs besides x and the weight: of x · weightᵀ + bias where the derivative is not
+// seen from the result.
+struct Forward {
+  Tensor y, before;
+};
+
+Forward run(const Tensor& x, const PackedWeight& weight, const Tensor& bias, Activation activation,
+            bool keep_before) {
+  Forward f{Tensor::empty({x.dim(0), weight.columns()}, DType::kF32, x.device()), {}};
+  if (keep_before) f.before = Tensor::empty_like(f.y);
+  on_device(x.device(),
+            [&](auto on) { kernels::linear(on, x, weight, bias, activation, f.y, f.before); });
+  return f;
+}
+
+}  // namespace
+
+Tensor linear(const Tensor& x, const PackedWeight& weight, const Tensor& bias,
+              Activation activation) {
+  check(weight.defined(), "[linear] a packed weight that was never packed.");
+  check_operands(x, weight.depth(), weight.columns(), bias);
+  check(!needs_gradient({x, bias}), "[linear] no gradient flows through a packed weight.");
+  return run(x, weight, bias, activation, false).y;
+}
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation) {
+  check(weight.ndim() == 2 && weight.dtype() == DType::kF32,
+        "[linear] a weight of shape {} and type {}. Expected f32 [out, in].", weight.shape(),
+        name_of(weight.dtype()));
+  check_operands(x, weight.dim(1), weight.dim(0), bias);
+  const bool tracked = needs_gradient({x, weight, bias});
+  const bool keep_before = tracked && activation == Activation::kGelu;
+  const auto [y, before] = run(x, PackedWeight::forward(weight), bias, activation, keep_before);
+  if (!tracked) return y;
+  const bool plain = activation == Activation::kNone;
+  return record(
+      y, {x, weight, bias},
+      [x_needs = x.node() != nullptr, weight_needs = weight.node() != nullptr,
+       bias_needs = bias.node() != nullptr, x = x.detach(), weight, bias, activation, plain,
+       saved = plain         ? Tensor()
+               : keep_before ? before
+                             : y.detach(),
+       leaves = leaves_of(x.dim(0))](const Tensor& dy) {
+        Tensor dz = dy;
+        if (!plain) {
+          dz = Tensor::empty_like(dy);
+          on_device(dy.device(), [&](auto on) {
+            kernels::linear_activation_backward(on, activation, dy, saved, dz);
+          });
+        }
+        Gradients gradients(3);
+        if (x_needs) {
+          Tensor dx = Tensor::empty_like(x);
+          on_device(dy.device(), [&](auto on) {
+            kernels::linear_input_gradient(on, dz, PackedWeight::backward(weight), dx);
+          });
+          gradients[0] = std::move(dx);
+        }
+        if (weight_needs) gradients[1] = gradient_like(weight);
+        if (bias_needs) gradients[2] = gradient_like(bias);
+        if (weight_needs || bias_needs) {
+          on_device(dy.device(), [&](auto on) {
+            kernels::linear_weight_gradient(on, dz, x, *leaves, gradients[1].values,
+                                            gradients[2].values);
+          });
+        }
+        return gradients;
+      });
+}
+
+}  // namespace heddle

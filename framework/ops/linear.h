@@ -1,0 +1,39 @@
+// y = activation(x · weightᵀ + bias), one fused op.
+//
+//   Tensor h = linear(x, weight, bias, Activation::kGelu);   // [T, in] -> [T, out]
+//
+// The bits of a row of y depend on that row of x and the parameters alone: not on the rows beside
+// it, on threads, or on whether the weight was packed before. So evaluation and serving, in
+// whatever batches, equal training.
+#pragma once
+
+#include "framework/autograd/record.h"
+#include "framework/ops/packed_weight.h"
+
+namespace heddle {
+
+// x [T, in], weight [out, in], bias [out] or undefined -> [T, out], all f32. Gradients for each
+// input; those of weight and bias are sums over the leaves of T rows (framework/autograd/leaves.h)
+// and are made in the parameters' slots.
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias,
+              Activation activation = Activation::kNone);
+
+// The same with PackedWeight::forward(weight); has no gradient.
+Tensor linear(const Tensor& x, const PackedWeight& weight, const Tensor& bias,
+              Activation activation = Activation::kNone);
+
+namespace kernels {
+
+// `before`, if defined, gets what the activation is applied to.
+void linear(Cpu, const Tensor& x, const PackedWeight& weight, const Tensor& bias,
+            Activation activation, Tensor& y, Tensor& before);
+// `saved` is what the activation was applied to (kGelu) or its result (kTanh, kRelu).
+void linear_activation_backward(Cpu, Activation activation, const Tensor& dy, const Tensor& saved,
+                                Tensor& dx);
+void linear_input_gradient(Cpu, const Tensor& dy, const PackedWeight& weight, Tensor& dx);
+// dw and db may be undefined; `leaves` are offsets of the rows.
+void linear_weight_gradient(Cpu, const Tensor& dy, const Tensor& x, std::span<const int64_t> leaves,
+                            const Tensor& dw, const Tensor& db);
+
+}  // namespace kernels
+}  // namespace heddle

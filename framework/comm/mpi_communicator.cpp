@@ -19,6 +19,7 @@
 namespace heddle {
 namespace {
 
+constexpr int64_t kCacheLine = 64;
 constexpr size_t kChunk = size_t{1} << 30;  // MPI counts are ints: longer spans go in pieces
 
 // While an exception is on its way the other ranks may never come to a collective.
@@ -289,16 +290,17 @@ SharedArena Mpi::do_allocate_shared(int64_t bytes) {
   check_mpi(MPI_Allgather(&bytes, 1, MPI_INT64_T, sizes.data(), 1, MPI_INT64_T, comm_),
             "MPI_Allgather");
   int64_t total = sizeof(SpinBarrier);
-  for (const int64_t size : sizes) total += SharedArena::padded(size);
+  for (const int64_t size : sizes) total += kCacheLine + SharedArena::padded(size);
   check_shared_memory(window_directory(), total, size());
   do_barrier();  // nobody takes memory before all have looked
 
-  // Rank 0's part is preceded by the barrier.
-  const int64_t head = rank() == 0 ? sizeof(SpinBarrier) : 0;
+  // Rank 0's part is preceded by the barrier. The library aligns parts to 8 bytes only, so each has
+  // room to begin on a cache line.
+  const auto head = [](int r) { return r == 0 ? static_cast<int64_t>(sizeof(SpinBarrier)) : 0; };
   std::byte* own = nullptr;
   auto window = std::make_unique<MPI_Win>(MPI_WIN_NULL);
-  check_mpi(MPI_Win_allocate_shared(head + SharedArena::padded(bytes), 1, MPI_INFO_NULL, comm_,
-                                    &own, window.get()),
+  check_mpi(MPI_Win_allocate_shared(kCacheLine + head(rank()) + SharedArena::padded(bytes), 1,
+                                    MPI_INFO_NULL, comm_, &own, window.get()),
             "MPI_Win_allocate_shared");
   SharedArena::Memory memory;
   for (int r = 0; r < size(); ++r) {
@@ -306,11 +308,9 @@ SharedArena Mpi::do_allocate_shared(int64_t bytes) {
     int unit = 0;
     std::byte* part = nullptr;
     check_mpi(MPI_Win_shared_query(*window, r, &extent, &unit, &part), "MPI_Win_shared_query");
-    if (r == 0) {
-      memory.barrier = reinterpret_cast<SpinBarrier*>(part);
-      part += sizeof(SpinBarrier);
-    }
-    memory.parts.push_back({part, sizes[static_cast<size_t>(r)]});
+    part += -reinterpret_cast<uintptr_t>(part) % kCacheLine;
+    if (r == 0) memory.barrier = reinterpret_cast<SpinBarrier*>(part);
+    memory.parts.push_back({part + head(r), sizes[static_cast<size_t>(r)]});
   }
   if (rank() == 0) new (memory.barrier) SpinBarrier;
   // Touched by its owner: the memory is near its core, and taken now rather than at a bad moment.

@@ -27,8 +27,13 @@ Tensor embedding_sum(const EmbeddingTables& tables, const Tensor& ids, const Ten
 
 namespace kernels {
 
-// y += (or =) table[ids].
-void embedding(Cpu, const Tensor& table, const Tensor& ids, bool accumulate, Tensor& y);
+// Throws if an index is outside a table of so many rows; `table` names it.
+void check_indices(Cpu, const Tensor& indices, int64_t rows, const char* table);
+
+// y = table[ids]; indices have been checked.
+void embedding(Cpu, const Tensor& table, const Tensor& ids, Tensor& y);
+void embedding_sum(Cpu, const EmbeddingTables& tables, const Tensor& ids, const Tensor& positions,
+                   const Tensor& types, Tensor& y);
 
 // The gradient of a table as sorted unique rows and values [n, H].
 Gradient embedding_backward(Cpu, const Tensor& ids, const Tensor& dy, int padding_row);

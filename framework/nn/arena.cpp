@@ -33,8 +33,7 @@ ParameterArena::ParameterArena(Module& module, const Device& device) {
   }
 }
 
-void initialize(const ParameterArena::Entry& entry, uint64_t seed) {
-  const Parameter& parameter = *entry.parameter;
+void initialize(const std::string& name, const Parameter& parameter, uint64_t seed) {
   const Tensor& value = parameter.value;
   if (value.device().is_meta()) return;
   const Initializer& how = parameter.initializer();
@@ -43,13 +42,14 @@ void initialize(const ParameterArena::Entry& entry, uint64_t seed) {
     return;
   }
   check(parameter.shape() == parameter.whole_shape(), "[initialize] a shard of '{}': not yet.",
-        entry.name);
-  fill_normal(value.span<float>(), seed, name_stream(entry.name), 0, how.deviation);
+        name);
+  fill_normal(value.span<float>(), seed, name_stream(name), 0, how.deviation);
   if (how.zero_row >= 0) value.rows(how.zero_row, how.zero_row + 1).fill(0);
 }
 
 void initialize(const ParameterArena& arena, uint64_t seed) {
-  for (const ParameterArena::Entry& entry : arena.entries()) initialize(entry, seed);
+  for (const ParameterArena::Entry& entry : arena.entries())
+    initialize(entry.name, *entry.parameter, seed);
 }
 
 }  // namespace heddle

@@ -42,7 +42,7 @@ class ParameterArena {
 
 // Fills every parameter by its initializer.
 void initialize(const ParameterArena& arena, uint64_t seed);
-// The one entry of that name.
-void initialize(const ParameterArena::Entry& entry, uint64_t seed);
+// The one parameter of that name; it must have memory.
+void initialize(const std::string& name, const Parameter& parameter, uint64_t seed);
 
 }  // namespace heddle

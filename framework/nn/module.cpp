@@ -44,4 +44,12 @@ int64_t count_parameters(Module& module) {
   return count;
 }
 
+void pack_weights(Module& module) {
+  for (const auto& [name, parameter] : named_parameters(module)) {
+    if (!parameter->multiplies) continue;
+    parameter->packed = PackedWeight::forward(parameter->value);
+    parameter->value = {};
+  }
+}
+
 }  // namespace heddle

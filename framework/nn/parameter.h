@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "framework/core/tensor.h"
+#include "framework/ops/packed_weight.h"
 
 namespace heddle {
 
@@ -46,9 +47,12 @@ class Parameter {
   bool is_matrix() const { return whole_.ndim() >= 2; }
   // A table whose gradient touches few rows (a vocabulary embedding).
   bool row_sparse = false;
+  // The weight of a matrix product: serving packs it.
+  bool multiplies = false;
   bool trainable = true;
 
   Tensor value;
+  PackedWeight packed;  // of `value`, which may then be undefined; see pack_weights
 
  private:
   Shape whole_;

@@ -157,8 +157,7 @@ Json config_json(const ClassifierConfig& c) {
   json[family.hidden_dropout] = decimal(c.hidden_dropout);
   json[family.attention_dropout] = decimal(c.attention_dropout);
   json[family.head_dropout] = decimal(c.head_dropout);
-  json["problem_type"] =
-      std::ranges::find(kProblems, c.problem, &NamedProblem::problem)->name;
+  json["problem_type"] = std::ranges::find(kProblems, c.problem, &NamedProblem::problem)->name;
   for (size_t i = 0; i < c.labels.size(); ++i) {
     json["id2label"][std::to_string(i)] = c.labels[i];
     json["label2id"][c.labels[i]] = i;

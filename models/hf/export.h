@@ -5,7 +5,7 @@
 #include <string>
 
 #include "framework/io/file_system.h"
-#include "framework/nn/arena.h"
+#include "framework/nn/module.h"
 #include "models/config.h"
 
 namespace heddle {
@@ -13,7 +13,7 @@ namespace heddle {
 // Writes config.json, model.safetensors and `other_files` (tokenizer files, README.md) into the
 // folder, which is made if it is not there. Files that are there are replaced.
 void export_folder(FileSystem& files, const std::string& folder, const ClassifierConfig& config,
-                   const ParameterArena& arena,
+                   const NamedParameters& parameters,
                    const std::map<std::string, std::string>& other_files);
 
 }  // namespace heddle

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "framework/nn/arena.h"
 #include "models/hf/tensor_names.h"
 
 namespace heddle {
@@ -39,43 +40,50 @@ std::string older_spelling(std::string name) {
 
 class Importer {
  public:
-  Importer(const SafetensorsFile& source, const ClassifierConfig& config, const ImportOptions& options)
-      : source_(source), family_(family_named(config.family, "model")), options_(options) {}
+  Importer(std::shared_ptr<const SafetensorsFile> source, const ClassifierConfig& config,
+           const ImportOptions& options)
+      : source_(std::move(source)),
+        family_(family_named(config.family, "model")),
+        options_(options) {}
 
-  ImportReport run(const ParameterArena& arena) {
-    std::vector<const ParameterArena::Entry*> fresh;
-    for (const ParameterArena::Entry& entry : arena.entries()) {
-      const std::vector<std::string> parts = locate(entry);
-      if (!parts.empty())
-        sources_.emplace_back(&entry, parts);
-      else if (is_head(entry.name) && options_.fresh_head_allowed)
-        fresh.push_back(&entry);
+  ImportReport run(const NamedParameters& parameters) {
+    std::vector<Found> found;
+    for (const auto& [name, parameter] : parameters) {
+      found.push_back({name, parameter, locate(name, *parameter)});
     }
     sort_out_the_rest();
     if (!problems_.empty()) fail();
-    for (const auto& [entry, parts] : sources_) fill(*entry, parts);
-    for (const ParameterArena::Entry* entry : fresh) {
-      initialize(*entry, options_.seed);
-      report_.fresh.push_back(entry->name);
+    for (const Found& f : found) {
+      if (f.parts.empty())
+        start_afresh(f);
+      else
+        fill(f);
     }
     return std::move(report_);
   }
 
  private:
+  // A parameter of ours and the tensors that make it; none if it starts afresh.
+  struct Found {
+    std::string name;
+    Parameter* parameter;
+    std::vector<std::string> parts;
+  };
+
   // The tensor's name in this file: of the whole classifier, of the encoder alone, or older.
   std::string find(const std::string& theirs) const {
     for (const std::string& name : {full_name(family_, theirs), theirs}) {
-      if (source_.contains(name)) return name;
-      if (source_.contains(older_spelling(name))) return older_spelling(name);
+      if (source_->contains(name)) return name;
+      if (source_->contains(older_spelling(name))) return older_spelling(name);
     }
     return "";
   }
 
   // The tensors that make this parameter, if all are there and fit; notes what is wrong otherwise.
-  std::vector<std::string> locate(const ParameterArena::Entry& entry) {
-    const Shape& whole = entry.parameter->whole_shape();
-    const bool may_lack = is_head(entry.name) && options_.fresh_head_allowed;
-    const std::vector<std::string> theirs = their_names(family_, entry.name);
+  std::vector<std::string> locate(const std::string& ours, const Parameter& parameter) {
+    const Shape& whole = parameter.whole_shape();
+    const bool may_lack = is_head(ours) && options_.fresh_head_allowed;
+    const std::vector<std::string> theirs = their_names(family_, ours);
     std::vector<std::string> found;
     for (const std::string& name : theirs) {
       const std::string there = find(name);
@@ -86,7 +94,7 @@ class Importer {
       used_.insert(there);
       std::vector<int64_t> expected(whole.begin(), whole.end());
       expected[0] /= static_cast<int64_t>(theirs.size());
-      const SafetensorsEntry& tensor = source_.at(there);
+      const SafetensorsEntry& tensor = source_->at(there);
       const bool is_float = tensor.dtype == DType::kF32 || tensor.dtype == DType::kBF16 ||
                             tensor.dtype == DType::kF16;
       if (is_float && tensor.shape == expected) {
@@ -105,7 +113,7 @@ class Importer {
 
   // Tensors that nothing took: another head's are dropped, buffers passed over, others refused.
   void sort_out_the_rest() {
-    for (const std::string& name : source_.names()) {
+    for (const std::string& name : source_->names()) {
       if (used_.contains(name) || name.ends_with("embeddings.position_ids") ||
           name.ends_with("embeddings.token_type_ids")) {
         continue;
@@ -127,7 +135,7 @@ class Importer {
       list += fmt::format("\n  and {} more", problems_.size() - kShown);
     throw Error(ExitCode::kInput,
                 fmt::format("{}: the tensors are not those of a {} classifier:{}",
-                            source_.paths().front(), family_.model_type, list),
+                            source_->paths().front(), family_.model_type, list),
                 hint());
   }
 
@@ -135,7 +143,7 @@ class Importer {
     for (const std::string& name : family_names()) {
       if (name == family_.model_type) continue;
       const std::string& prefix = family_named(name, "model").prefix;
-      if (std::ranges::any_of(source_.names(),
+      if (std::ranges::any_of(source_->names(),
                               [&](const std::string& n) { return n.starts_with(prefix); })) {
         return fmt::format("the tensors look like {}; config.json says {}", name,
                            family_.model_type);
@@ -148,24 +156,38 @@ class Importer {
     return "config.json and the weights must be of one model";
   }
 
-  static void fill_part(const SafetensorsFile& source, const std::string& name, float* to) {
-    convert_to_f32(source.at(name), to);
-    source.release(name);
+  void start_afresh(const Found& found) {
+    Parameter& parameter = *found.parameter;
+    if (!parameter.value.defined()) parameter.value = Tensor::empty(parameter.shape());
+    initialize(found.name, parameter, options_.seed);
+    report_.fresh.push_back(found.name);
   }
 
-  void fill(const ParameterArena::Entry& entry, const std::vector<std::string>& parts) const {
-    const Tensor& value = entry.parameter->value;
-    if (value.device().is_meta()) return;
-    const int64_t each = value.numel() / static_cast<int64_t>(parts.size());
-    for (size_t i = 0; i < parts.size(); ++i) {
-      fill_part(source_, parts[i], value.data<float>() + static_cast<int64_t>(i) * each);
+  void fill(const Found& found) const {
+    Parameter& parameter = *found.parameter;
+    const SafetensorsEntry& first = source_->at(found.parts.front());
+    const bool aligned = reinterpret_cast<uintptr_t>(first.bytes.data()) % sizeof(float) == 0;
+    const bool as_it_is = found.parts.size() == 1 && first.dtype == DType::kF32 && aligned;
+    if (!parameter.value.defined() && as_it_is) {
+      auto* bytes = const_cast<std::byte*>(first.bytes.data());
+      parameter.value =
+          Tensor::view({source_, bytes}, parameter.shape(), DType::kF32, Device::cpu());
+      return;
+    }
+    if (!parameter.value.defined()) parameter.value = Tensor::empty(parameter.shape());
+    if (parameter.value.device().is_meta()) return;
+    const int64_t each = parameter.value.numel() / static_cast<int64_t>(found.parts.size());
+    float* to = parameter.value.data<float>();
+    for (const std::string& part : found.parts) {
+      convert_to_f32(source_->at(part), to);
+      source_->release(part);
+      to += each;
     }
   }
 
-  const SafetensorsFile& source_;
+  std::shared_ptr<const SafetensorsFile> source_;
   const Family& family_;
   ImportOptions options_;
-  std::vector<std::pair<const ParameterArena::Entry*, std::vector<std::string>>> sources_;
   std::set<std::string> used_;
   std::vector<std::string> problems_;
   ImportReport report_;
@@ -173,9 +195,10 @@ class Importer {
 
 }  // namespace
 
-ImportReport import_weights(const SafetensorsFile& source, const ClassifierConfig& config,
-                            const ParameterArena& arena, const ImportOptions& options) {
-  return Importer(source, config, options).run(arena);
+ImportReport import_weights(const std::shared_ptr<const SafetensorsFile>& source,
+                            const ClassifierConfig& config, const NamedParameters& parameters,
+                            const ImportOptions& options) {
+  return Importer(source, config, options).run(parameters);
 }
 
 }  // namespace heddle

@@ -1,11 +1,12 @@
 // Weights of a Hugging Face folder into a model of ours.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "framework/io/safetensors.h"
-#include "framework/nn/arena.h"
+#include "framework/nn/module.h"
 #include "models/config.h"
 
 namespace heddle {
@@ -22,9 +23,12 @@ struct ImportReport {
   std::vector<std::string> dropped;  // tensors of theirs that this model has no use for
 };
 
-// Fills every parameter from `source`, whose values are converted to f32. Missing, unexpected and
-// mis-shaped tensors are reported together: Error(kInput) names the file and each of them.
-ImportReport import_weights(const SafetensorsFile& source, const ClassifierConfig& config,
-                            const ParameterArena& arena, const ImportOptions& options);
+// Fills every parameter from `source`, whose values are converted to f32. A parameter without
+// memory gets a view of the mapped file where the values lie there as they are, which keeps
+// `source` open, else memory of its own. Missing, unexpected and mis-shaped tensors are reported
+// together: Error(kInput) names the file and each of them.
+ImportReport import_weights(const std::shared_ptr<const SafetensorsFile>& source,
+                            const ClassifierConfig& config, const NamedParameters& parameters,
+                            const ImportOptions& options);
 
 }  // namespace heddle

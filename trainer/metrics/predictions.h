@@ -14,9 +14,9 @@
 #include <string_view>
 #include <vector>
 
-namespace heddle {
+#include "models/problem.h"
 
-enum class Problem { kSingleLabel, kMultiLabel, kRegression };
+namespace heddle {
 
 // "single_label", "multi_label", "regression": the words of the YAML.
 std::string_view name_of(Problem problem);

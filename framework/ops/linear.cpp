@@ -48,7 +48,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
   check_operands(x, weight.dim(1), weight.dim(0), bias);
   const bool tracked = needs_gradient({x, weight, bias});
   const bool keep_before = tracked && activation == Activation::kGelu;
-  const auto [y, before] = run(x, PackedWeight::forward(weight), bias, activation, keep_before);
+  const auto [y, before] =
+      run(x, PackedWeight::forward(weight, x.dim(0)), bias, activation, keep_before);
   if (!tracked) return y;
   const bool plain = activation == Activation::kNone;
   return record(
@@ -70,7 +71,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
         if (x_needs) {
           Tensor dx = Tensor::empty_like(x);
           on_device(dy.device(), [&](auto on) {
-            kernels::linear_input_gradient(on, dz, PackedWeight::backward(weight), dx);
+            kernels::linear_input_gradient(on, dz, PackedWeight::backward(weight, dy.dim(0)), dx);
           });
           gradients[0] = std::move(dx);
         }

@@ -4,10 +4,12 @@
 //   PackedWeight packed = PackedWeight::forward(weight);   // [out, in]
 //   Tensor y = linear(x, packed, bias, Activation::kGelu); // framework/ops/linear.h
 //
-// In training a weight is new in each step, so linear() packs it on the way (3 % of the product).
+// In training a weight is new in each step: linear() packs it on the way, and where there are too
+// few rows to pay for that, products read it as it is.
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -27,14 +29,16 @@ class PackedWeight {
   using Epilogue = std::function<void(const kernels::RowBlock& block, int64_t row, int64_t column)>;
 
   PackedWeight() = default;
-  // For x · Wᵀ and for dy · W; `weight` is f32 [out, in] and is not needed afterwards.
-  static PackedWeight forward(const Tensor& weight);
-  static PackedWeight backward(const Tensor& weight);
+  // For x · Wᵀ and for dy · W; `weight` is f32 [out, in]. The copy is independent of it, but if the
+  // products to come have no more than so many `rows` in all, it may be used where it lies and must
+  // not change meanwhile.
+  static PackedWeight forward(const Tensor& weight, int64_t rows = kManyRows);
+  static PackedWeight backward(const Tensor& weight, int64_t rows = kManyRows);
 
   bool defined() const { return columns_ > 0; }
   int64_t depth() const { return depth_; }      // the length of a row that goes in
   int64_t columns() const { return columns_; }  // and of one that comes out
-  int64_t bytes() const;
+  int64_t bytes() const { return bytes_; }      // of memory of its own
 
   // y [rows, columns] = x [rows, depth] · the weight. The bits of a row of y depend on that row of
   // x and the weight alone.
@@ -45,15 +49,22 @@ class PackedWeight {
   struct Panel {
     int64_t column = 0;  // its first
     std::shared_ptr<const kernels::Gemm> gemm;
-    int64_t offset = 0;  // of its part of memory_, in floats
+    const float* data = nullptr;
   };
 
-  PackedWeight(const Tensor& weight, bool backward);
+  static constexpr int64_t kManyRows = std::numeric_limits<int64_t>::max();
+
+  PackedWeight(const Tensor& weight, bool backward, int64_t rows);
+  bool plain_products_keep_bits(int64_t rows) const;
+  void multiply_rows(const Panel& panel, const float* x, int64_t rows, float* y) const;
 
   int64_t depth_ = 0;
   int64_t columns_ = 0;
   std::vector<Panel> panels_;
+  bool plain_ = false;  // the panels lie in plain_weight_
+  Tensor plain_weight_;
   std::shared_ptr<std::byte> memory_;
+  int64_t bytes_ = 0;  // of memory_
 };
 
 }  // namespace heddle

@@ -24,17 +24,21 @@ class Gemm {
     int64_t depth = 0;    // the length of a row of a
     int64_t columns = 0;  // of b and c; a few hundred at most, so that b stays in cache
     int64_t stride = 0;   // from a row of c to the next
-    // How an unpacked b lies in memory. False: b[k, n] at n * depth + k, a Linear's weight in its
+    // How a plain b lies in memory. False: b[k, n] at n * depth + k, a Linear's weight in its
     // forward product. True: at k * stride + n, the same weight in the product with dy.
     bool depth_major = false;
 
     auto operator<=>(const Shape&) const = default;
   };
 
+  // Packed: in the library's own layout, which is faster to read. Plain: as it lies in memory,
+  // which saves the packing where there are few rows. The bits of c are the same.
+  enum class Layout : uint8_t { kPacked, kPlain };
+
   struct Product;  // the library's object for one height
 
   // A product of a fixed number of rows. `height` may be more than was asked for: the surplus rows
-  // of a must be readable and finite, those of c writable.
+  // of a must be readable, those of c writable.
   struct Block {
     int64_t height = 0;
     const Product* product = nullptr;
@@ -52,13 +56,15 @@ class Gemm {
   // The height at which the machine is at its best: work is cut into such blocks and a rest.
   int64_t block_height() const { return block_height_; }
   // The block for `rows` rows: the least usable height from `rows` up, at most block_height().
-  Block block(int64_t rows) const;
+  // With a plain b there may be none that keeps the contract: then its product is null.
+  Block block(int64_t rows, Layout layout = Layout::kPacked) const;
 
   // Floats in a packed b.
   int64_t packed_size() const;
-  // Brings b into the layout that the products read.
+  // Brings a plain b into the packed layout.
   void pack(const float* b, float* packed) const;
-  void multiply(const Block& block, const float* a, const float* packed, float* c) const;
+  // `b` is in the layout that the block was asked for.
+  void multiply(const Block& block, const float* a, const float* b, float* c) const;
 
  private:
   struct State;

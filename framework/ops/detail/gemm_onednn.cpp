@@ -40,16 +40,18 @@ memory::desc strided(int64_t rows, int64_t columns, int64_t row_stride, int64_t 
 }
 
 // Numbers in [-1, 1) with all bits of the mantissa at work, the same ones each time.
-void fill(std::vector<float>& values) {
+std::vector<float> numbers(int64_t n) {
+  std::vector<float> values(static_cast<size_t>(n));
   uint32_t state = 1;
   for (float& v : values) {
     state = state * 1664525u + 1013904223u;
     v = static_cast<float>(static_cast<int32_t>(state)) * 0x1p-31f;
   }
+  return values;
 }
 
-bool same_bits(const float* a, const float* b, int64_t n) {
-  return std::memcmp(a, b, static_cast<size_t>(n) * sizeof(float)) == 0;
+bool same_bits(const float* a, const std::vector<float>& b) {
+  return std::memcmp(a, b.data(), b.size() * sizeof(float)) == 0;
 }
 
 }  // namespace
@@ -85,11 +87,11 @@ struct Gemm::Product {
     idle.push_back(std::move(call));
   }
 
-  void run(const float* from, const float* packed, float* to) const {
+  void run(const float* from, const float* weights, float* to) const {
     const OneOpenMPThread one;
     std::unique_ptr<Call> call = take();
     call->a.set_data_handle(const_cast<float*>(from));
-    call->b.set_data_handle(const_cast<float*>(packed));
+    call->b.set_data_handle(const_cast<float*>(weights));
     call->c.set_data_handle(to);
     // The C interface: the C++ one builds a map and two vectors for each call.
     const std::array<dnnl_exec_arg_t, 4> arguments = {{{DNNL_ARG_SRC, call->a.get()},
@@ -108,17 +110,24 @@ struct Gemm::Product {
 
 struct Gemm::State {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
-  memory::desc packed;               // b's layout; the library's choice for the block height
-  std::vector<float> row, expected;  // the trial: a row of a, and what it gives
-  std::vector<float> packed_trial;   // b for the trial
-  std::mutex mutex;                  // guards what follows
-  std::map<int64_t, std::unique_ptr<Product>> products;  // by height; null: not to be used
+  memory::desc plain, packed;   // b's layouts; packed is the library's choice for the block height
+  std::vector<float> expected;  // what the trial row gives
+  std::mutex mutex;             // guards what follows
+  std::map<std::pair<Layout, int64_t>, std::unique_ptr<Product>> products;  // null: not to be used
 
+  void reorder(const memory::desc& to, const float* b, float* packed) const;
   std::unique_ptr<Product> make(const Shape& shape, int64_t height, const memory::desc& b) const;
-  bool bits_hold(const Shape& shape, int64_t height, const Product& product,
-                 std::vector<float>& result) const;
+  std::vector<float> trial(const Shape& shape, const Product& product) const;
 };
 
+void Gemm::State::reorder(const memory::desc& to, const float* b, float* packed) const {
+  memory plain_b(plain, engine, const_cast<float*>(b));
+  memory packed_b(to, engine, packed);
+  dnnl::stream stream(engine);
+  dnnl::reorder(plain_b, packed_b).execute(stream, plain_b, packed_b);
+}
+
+// The product, or null if the library has none for these operands.
 std::unique_ptr<Gemm::Product> Gemm::State::make(const Shape& shape, int64_t height,
                                                  const memory::desc& b) const {
   dnnl::primitive_attr attributes;
@@ -139,19 +148,26 @@ std::unique_ptr<Gemm::Product> Gemm::State::make(const Shape& shape, int64_t hei
   return product;
 }
 
-// True if the trial row gives the same bits in every place, and those of `result` if that is
-// filled; fills it otherwise.
-bool Gemm::State::bits_hold(const Shape& shape, int64_t height, const Product& product,
-                            std::vector<float>& result) const {
+// The result of one and the same row in every place; empty if its bits are not the same everywhere.
+// An order of addition does not depend on the numbers, so one trial tells for all.
+std::vector<float> Gemm::State::trial(const Shape& shape, const Product& product) const {
+  const int64_t height = product.a.dims()[0];
+  const std::vector<float> row = numbers(shape.depth);
   std::vector<float> a(static_cast<size_t>(height * shape.depth));
-  std::vector<float> c(static_cast<size_t>((height - 1) * shape.stride + shape.columns));
   for (int64_t r = 0; r < height; ++r) std::ranges::copy(row, a.begin() + r * shape.depth);
-  product.run(a.data(), packed_trial.data(), c.data());
-  if (result.empty()) result.assign(c.begin(), c.begin() + shape.columns);
-  for (int64_t r = 0; r < height; ++r) {
-    if (!same_bits(c.data() + r * shape.stride, result.data(), shape.columns)) return false;
+  std::vector<float> b = numbers(static_cast<int64_t>(plain.get_size() / sizeof(float)));
+  if (product.b != plain) {
+    std::vector<float> packed_b(product.b.get_size() / sizeof(float));
+    reorder(product.b, b.data(), packed_b.data());
+    b = std::move(packed_b);
   }
-  return true;
+  std::vector<float> c(static_cast<size_t>((height - 1) * shape.stride + shape.columns));
+  product.run(a.data(), b.data(), c.data());
+  std::vector<float> result(c.begin(), c.begin() + shape.columns);
+  for (int64_t r = 0; r < height; ++r) {
+    if (!same_bits(c.data() + r * shape.stride, result)) return {};
+  }
+  return result;
 }
 
 Gemm::Gemm(const Shape& shape) : shape_(shape), state_(std::make_unique<State>()) {
@@ -160,24 +176,17 @@ Gemm::Gemm(const Shape& shape) : shape_(shape), state_(std::make_unique<State>()
         shape.depth, shape.columns, shape.stride);
   const OneOpenMPThread one;
   State& s = *state_;
-  s.row.resize(static_cast<size_t>(shape.depth));
-  fill(s.row);
-  std::vector<float> plain(
-      static_cast<size_t>(shape.depth_major ? (shape.depth - 1) * shape.stride + shape.columns
-                                            : shape.depth * shape.columns));
-  fill(plain);
+  s.plain = shape.depth_major ? strided(shape.depth, shape.columns, shape.stride, 1)
+                              : strided(shape.depth, shape.columns, 1, shape.depth);
   const memory::desc any({shape.depth, shape.columns}, memory::data_type::f32,
                          memory::format_tag::any);
   for (const int64_t height : kBlockHeights) {
     std::unique_ptr<Product> product = s.make(shape, height, any);
     if (!product) continue;
+    s.expected = s.trial(shape, *product);
+    if (s.expected.empty()) continue;
     s.packed = product->b;
-    s.packed_trial.resize(static_cast<size_t>(packed_size()));
-    pack(plain.data(), s.packed_trial.data());
-    std::vector<float> result;
-    if (!s.bits_hold(shape, height, *product, result)) continue;
-    s.expected = std::move(result);
-    s.products[height] = std::move(product);
+    s.products[{Layout::kPacked, height}] = std::move(product);
     block_height_ = height;
     return;
   }
@@ -202,22 +211,21 @@ std::shared_ptr<const Gemm> Gemm::get(const Shape& shape) {
   return gemm;
 }
 
-Gemm::Block Gemm::block(int64_t rows) const {
-  const std::lock_guard lock(state_->mutex);
+Gemm::Block Gemm::block(int64_t rows, Layout layout) const {
+  State& s = *state_;
+  const std::lock_guard lock(s.mutex);
   const int64_t least = (std::max<int64_t>(rows, 1) + kHeightStep - 1) / kHeightStep * kHeightStep;
-  for (int64_t height = least; height < block_height_; height += kHeightStep) {
-    const auto [at, is_new] = state_->products.try_emplace(height);
+  for (int64_t height = std::min(least, block_height_);;
+       height = std::min(height + kHeightStep, block_height_)) {
+    const auto [at, is_new] = s.products.try_emplace({layout, height});
     if (is_new) {
       const OneOpenMPThread one;
-      std::unique_ptr<Product> product = state_->make(shape_, height, state_->packed);
-      std::vector<float> expected = state_->expected;
-      if (product && state_->bits_hold(shape_, height, *product, expected)) {
-        at->second = std::move(product);
-      }
+      auto product = s.make(shape_, height, layout == Layout::kPacked ? s.packed : s.plain);
+      const std::vector<float> result = product ? s.trial(shape_, *product) : std::vector<float>();
+      if (!result.empty() && same_bits(result.data(), s.expected)) at->second = std::move(product);
     }
-    if (at->second) return {height, at->second.get()};
+    if (at->second || height == block_height_) return {height, at->second.get()};
   }
-  return {block_height_, state_->products.at(block_height_).get()};
 }
 
 int64_t Gemm::packed_size() const {
@@ -226,17 +234,11 @@ int64_t Gemm::packed_size() const {
 
 void Gemm::pack(const float* b, float* packed) const {
   const OneOpenMPThread one;
-  const memory::desc plain = shape_.depth_major
-                                 ? strided(shape_.depth, shape_.columns, shape_.stride, 1)
-                                 : strided(shape_.depth, shape_.columns, 1, shape_.depth);
-  memory from(plain, state_->engine, const_cast<float*>(b));
-  memory to(state_->packed, state_->engine, packed);
-  dnnl::stream stream(state_->engine);
-  dnnl::reorder(from, to).execute(stream, from, to);
+  state_->reorder(state_->packed, b, packed);
 }
 
-void Gemm::multiply(const Block& block, const float* a, const float* packed, float* c) const {
-  block.product->run(a, packed, c);
+void Gemm::multiply(const Block& block, const float* a, const float* b, float* c) const {
+  block.product->run(a, b, c);
 }
 
 }  // namespace heddle::kernels

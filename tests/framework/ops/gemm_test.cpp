@@ -1,0 +1,179 @@
+// The contract that numerics rest on: the bits of a row of a product depend on that row and the
+// weight alone; those of a weight gradient on the leaves alone.
+#include "framework/ops/detail/gemm.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <vector>
+
+#include "framework/ops/packed_weight.h"
+#include "tests/framework/ops/linear_reference.h"
+
+namespace heddle {
+namespace {
+
+using kernels::Gemm;
+using Layout = Gemm::Layout;
+
+struct Sizes {
+  int64_t rows, out, in;
+};
+
+// Odd sizes, sizes around blocks (72 rows), panels (192 columns) and their heights, and MiniLM's.
+const std::vector<Sizes> kSizes = {{1, 1, 1},      {1, 2, 384},   {3, 5, 7},      {10, 384, 384},
+                                   {17, 193, 31},  {54, 384, 96}, {71, 191, 64},  {72, 192, 384},
+                                   {73, 192, 33},  {145, 577, 8}, {300, 10, 129}, {20, 1536, 384},
+                                   {18, 384, 1536}};
+
+std::vector<float> product(const Tensor& x, const PackedWeight& weight,
+                           ThreadPool* pool = nullptr) {
+  std::vector<float> y(static_cast<size_t>(x.dim(0) * weight.columns()), -1.0f);
+  weight.multiply(Cpu{pool}, x.data<float>(), x.dim(0), y.data());
+  return y;
+}
+
+TEST(PackedWeight, ForwardAndBackwardProductsAreRight) {
+  for (const auto& [rows, out, in] : kSizes) {
+    const Tensor w = noise({out, in}, 1);
+    const Tensor x = noise({rows, in}, 2);
+    const Tensor dy = noise({rows, out}, 3);
+    const std::vector<double> expected = reference_forward(x, w);
+    const std::vector<double> expected_dx = reference_input_gradient(dy, w);
+    for (const int64_t hint : {rows, int64_t{1} << 40}) {  // plain, packed
+      const std::vector<float> y = product(x, PackedWeight::forward(w, hint));
+      const std::vector<float> dx = product(dy, PackedWeight::backward(w, hint));
+      EXPECT_LT(largest_error(y, expected), 3e-5) << rows << ' ' << out << ' ' << in;
+      EXPECT_LT(largest_error(dx, expected_dx), 3e-5) << rows << ' ' << out << ' ' << in;
+    }
+  }
+}
+
+TEST(PackedWeight, RowsKeepTheirBitsAmongOtherRows) {
+  for (const auto& [rows, out, in] : kSizes) {
+    const Tensor w = noise({out, in}, 1);
+    const Tensor x = noise({rows, in}, 2);
+    const std::vector<float> all = product(x, PackedWeight::forward(w));
+    const std::vector<float> dx = product(noise({rows, out}, 3), PackedWeight::backward(w));
+    for (const int64_t begin : {int64_t{0}, rows / 3, rows - 1}) {
+      for (const int64_t count :
+           {int64_t{1}, int64_t{2}, int64_t{6}, (rows - begin) / 2, rows - begin}) {
+        if (count < 1 || begin + count > rows) continue;
+        for (const int64_t hint : {count, int64_t{1} << 40}) {  // plain, packed
+          EXPECT_EQ(product(x.rows(begin, begin + count), PackedWeight::forward(w, hint)),
+                    slice(all, begin * out, count * out))
+              << "rows " << begin << " + " << count << " of " << rows << ", " << out << " x " << in;
+          EXPECT_EQ(product(noise({rows, out}, 3).rows(begin, begin + count),
+                            PackedWeight::backward(w, hint)),
+                    slice(dx, begin * in, count * in));
+        }
+      }
+    }
+  }
+}
+
+TEST(PackedWeight, BitsDoNotDependOnThreadsAndRepeat) {
+  for (const auto& [rows, out, in] : kSizes) {
+    const Tensor x = noise({rows, in}, 2);
+    const std::vector<float> alone = product(x, PackedWeight::forward(noise({out, in}, 1)));
+    for (const int threads : {1, 2, 3, 4}) {
+      ThreadPool pool(threads);
+      const Tensor w = noise({out, in}, 1, Device::cpu(&pool));
+      for (const int64_t hint : {rows, int64_t{1} << 40}) {
+        const PackedWeight packed = PackedWeight::forward(w, hint);
+        EXPECT_EQ(product(x, packed, &pool), alone) << threads << " threads";
+        EXPECT_EQ(product(x, packed, &pool), alone) << "again, " << threads << " threads";
+      }
+    }
+  }
+}
+
+TEST(PackedWeight, WritesNothingPastTheLastRow) {
+  const Tensor w = noise({5, 7}, 1);
+  const Tensor x = noise({75, 7}, 2);
+  std::vector<float> y(75 * 5 + 32, 42.0f);
+  PackedWeight::forward(w).multiply(Cpu{}, x.data<float>(), 75, y.data());
+  EXPECT_EQ(slice(y, 75 * 5, 32), std::vector<float>(32, 42.0f));
+}
+
+TEST(PackedWeight, EpilogueSeesEachElementOnce) {
+  const Tensor w = noise({500, 7}, 1);
+  const Tensor x = noise({150, 7}, 2);
+  std::vector<float> y(150 * 500);
+  std::vector<int> seen(150 * 500, 0);
+  ThreadPool pool(2);
+  PackedWeight::forward(w).multiply(
+      Cpu{&pool}, x.data<float>(), 150, y.data(),
+      [&](const kernels::RowBlock& block, int64_t row, int64_t column) {
+        EXPECT_EQ(block.data, y.data() + row * 500 + column);
+        EXPECT_EQ(block.stride, 500);
+        for (int64_t r = 0; r < block.rows; ++r) {
+          for (int64_t c = 0; c < block.columns; ++c) {
+            ++seen[static_cast<size_t>((row + r) * 500 + column + c)];
+          }
+        }
+      });
+  EXPECT_EQ(seen, std::vector<int>(150 * 500, 1));
+}
+
+TEST(PackedWeight, KnowsItsMemory) {
+  EXPECT_GE(PackedWeight::forward(noise({200, 30}, 1)).bytes(), 200 * 30 * 4);
+  EXPECT_EQ(PackedWeight::forward(Tensor::empty({200, 30}, DType::kF32, Device::meta())).bytes(),
+            0);
+}
+
+// Every height that is handed out gives, in every place, the bits that the block's own height
+// gives.
+TEST(Gemm, EveryHeightAndPlaceGivesTheSameBits) {
+  for (const bool depth_major : {false, true}) {
+    const Gemm::Shape shape{.depth = 96, .columns = 40, .stride = 50, .depth_major = depth_major};
+    const Gemm gemm(shape);
+    const Tensor b = noise(
+        {depth_major ? shape.depth : shape.columns, depth_major ? shape.stride : shape.depth}, 1);
+    std::vector<float> packed(static_cast<size_t>(gemm.packed_size()));
+    gemm.pack(b.data<float>(), packed.data());
+    const Tensor row = noise({1, shape.depth}, 2);
+    std::vector<float> expected;
+    for (const Layout layout : {Layout::kPacked, Layout::kPlain}) {
+      for (int64_t rows = 1; rows <= gemm.block_height() + 1; ++rows) {
+        const Gemm::Block block = gemm.block(rows, layout);
+        ASSERT_GE(block.height, std::min(rows, gemm.block_height()));
+        if (!block.product) continue;  // allowed of plain ones
+        std::vector<float> a;
+        for (int64_t r = 0; r < block.height; ++r) {
+          a.insert(a.end(), row.span<float>().begin(), row.span<float>().end());
+        }
+        std::vector<float> c(static_cast<size_t>(block.height * shape.stride));
+        gemm.multiply(block, a.data(), layout == Layout::kPacked ? packed.data() : b.data<float>(),
+                      c.data());
+        if (expected.empty()) expected = slice(c, 0, shape.columns);
+        for (int64_t r = 0; r < block.height; ++r) {
+          ASSERT_EQ(slice(c, r * shape.stride, shape.columns), expected)
+              << "row " << r << " of a block of " << block.height;
+        }
+      }
+    }
+    EXPECT_NE(gemm.block(1).product, nullptr);
+  }
+}
+
+TEST(Gemm, OneObjectPerShape) {
+  const Gemm::Shape shape{.depth = 8, .columns = 4, .stride = 4};
+  EXPECT_EQ(Gemm::get(shape), Gemm::get(shape));
+  EXPECT_NE(Gemm::get(shape), Gemm::get({.depth = 8, .columns = 4, .stride = 5}));
+}
+
+TEST(Gemm, RefusesImpossibleShapes) {
+  const Gemm::Shape shape{.depth = 8, .columns = 4, .stride = 3};
+  EXPECT_INVALID(Gemm{shape}, "stride >= columns");
+}
+
+TEST(PackedWeight, RefusesWhatIsNoMatrix) {
+  EXPECT_INVALID(PackedWeight::forward(noise({8}, 1)), "Expected f32 [out, in]");
+  float x = 0;
+  EXPECT_INVALID(PackedWeight().multiply(Cpu{}, &x, 1, &x), "never packed");
+}
+
+}  // namespace
+}  // namespace heddle

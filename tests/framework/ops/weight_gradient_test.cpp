@@ -1,0 +1,150 @@
+#include "framework/ops/detail/weight_gradient.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "tests/framework/ops/linear_reference.h"
+
+namespace heddle {
+namespace {
+
+using Offsets = std::vector<int64_t>;
+
+struct Sums {
+  std::vector<float> dw, db;
+  bool operator==(const Sums&) const = default;
+};
+
+// Of rows [leaves.front(), leaves.back()) of dy and x.
+Sums gradient(const Tensor& dy, const Tensor& x, const Offsets& leaves,
+              ThreadPool* pool = nullptr) {
+  const int64_t out = dy.dim(1), in = x.dim(1), first = leaves.front();
+  Sums sums{std::vector<float>(static_cast<size_t>(out * in), 7.0f),
+            std::vector<float>(static_cast<size_t>(out), 7.0f)};
+  Offsets offsets;
+  for (const int64_t at : leaves) offsets.push_back(at - first);
+  kernels::weight_gradient(Cpu{pool}, {.dy = dy.data<float>() + first * out,
+                                       .x = x.data<float>() + first * in,
+                                       .outputs = out,
+                                       .inputs = in,
+                                       .leaves = offsets,
+                                       .dw = sums.dw.data(),
+                                       .db = sums.db.data()});
+  return sums;
+}
+
+Sums merged(const Sums& a, const Sums& b) {
+  Sums sum = a;
+  for (size_t i = 0; i < a.dw.size(); ++i) sum.dw[i] = a.dw[i] + b.dw[i];
+  for (size_t i = 0; i < a.db.size(); ++i) sum.db[i] = a.db[i] + b.db[i];
+  return sum;
+}
+
+// The fixed tree over leaves that are summed one call each.
+Sums tree(const Tensor& dy, const Tensor& x, const Offsets& leaves) {
+  std::vector<Sums> level;
+  for (size_t i = 0; i + 1 < leaves.size(); ++i) {
+    level.push_back(gradient(dy, x, {leaves[i], leaves[i + 1]}));
+  }
+  while (level.size() > 1) {
+    std::vector<Sums> next;
+    for (size_t i = 0; i < level.size(); i += 2) {
+      next.push_back(i + 1 < level.size() ? merged(level[i], level[i + 1]) : level[i]);
+    }
+    level = std::move(next);
+  }
+  return level[0];
+}
+
+struct Sizes {
+  int64_t out, in;
+};
+
+// Tiles are 6 x 16 (AVX2) or 12 x 32 (AVX-512): whole ones, edges, less than one, several tasks.
+const std::vector<Sizes> kSizes = {{1, 1}, {2, 384}, {13, 37}, {96, 64}, {150, 300}};
+
+TEST(WeightGradient, ValuesAreRight) {
+  for (const auto& [out, in] : kSizes) {
+    for (const Offsets& leaves : {Offsets{0, 1}, Offsets{0, 101}, Offsets{0, 20, 20, 63, 101}}) {
+      const Tensor dy = noise({leaves.back(), out}, 1);
+      const Tensor x = noise({leaves.back(), in}, 2);
+      const Sums sums = gradient(dy, x, leaves);
+      EXPECT_LT(largest_error(sums.dw, reference_weight_gradient(dy, x)), 1e-5);
+      EXPECT_LT(largest_error(sums.db, reference_column_sums(dy)), 1e-5);
+    }
+  }
+}
+
+TEST(WeightGradient, EightLeavesInOneCallAreTheTreeOfFewer) {
+  const Offsets leaves = {0,   54,  101, 101, 160,
+                          161, 200, 230, 230};  // the third and last are empty
+  for (const auto& [out, in] : kSizes) {
+    const Tensor dy = noise({230, out}, 1);
+    const Tensor x = noise({230, in}, 2);
+    const Sums eight = gradient(dy, x, leaves);
+    EXPECT_EQ(eight, tree(dy, x, leaves));
+    const Sums left = gradient(dy, x, {leaves.begin(), leaves.begin() + 5});
+    const Sums right = gradient(dy, x, {leaves.begin() + 4, leaves.end()});
+    EXPECT_EQ(eight, merged(left, right));
+    // The order matters, or this test shows nothing.
+    EXPECT_NE(eight, gradient(dy, x, {0, 230}));
+  }
+}
+
+TEST(WeightGradient, AnyNumberOfLeavesFollowsTheTree) {
+  const Tensor dy = noise({64, 14}, 1);
+  const Tensor x = noise({64, 18}, 2);
+  for (int64_t count = 1; count <= 17; ++count) {
+    Offsets leaves;
+    for (int64_t i = 0; i <= count; ++i) leaves.push_back(64 * i / count);
+    EXPECT_EQ(gradient(dy, x, leaves), tree(dy, x, leaves)) << count << " leaves";
+  }
+}
+
+TEST(WeightGradient, BitsDoNotDependOnThreadsAndRepeat) {
+  const Offsets leaves = {0, 54, 101, 101, 160};
+  for (const auto& [out, in] : kSizes) {
+    const Tensor dy = noise({160, out}, 1);
+    const Tensor x = noise({160, in}, 2);
+    const Sums alone = gradient(dy, x, leaves);
+    for (const int threads : {1, 2, 3, 4}) {
+      ThreadPool pool(threads);
+      EXPECT_EQ(gradient(dy, x, leaves, &pool), alone);
+      EXPECT_EQ(gradient(dy, x, leaves, &pool), alone);
+    }
+  }
+}
+
+TEST(WeightGradient, EmptyLeavesArePositiveZeros) {
+  const Tensor dy = noise({0, 9}, 1);
+  const Tensor x = noise({0, 5}, 2);
+  const Sums sums = gradient(dy, x, {0, 0, 0});
+  for (const float v : sums.dw) EXPECT_EQ(std::bit_cast<uint32_t>(v), 0u);
+  for (const float v : sums.db) EXPECT_EQ(std::bit_cast<uint32_t>(v), 0u);
+}
+
+TEST(WeightGradient, EitherResultMayBeLeftOut) {
+  const Tensor dy = noise({20, 9}, 1);
+  const Tensor x = noise({20, 5}, 2);
+  const Sums both = gradient(dy, x, {0, 20});
+  const Offsets leaves = {0, 20};
+  std::vector<float> dw(45), db(9);
+  kernels::WeightGradient request{dy.data<float>(), x.data<float>(), 9,      5,
+                                  leaves,           dw.data(),       nullptr};
+  kernels::weight_gradient(Cpu{}, request);
+  request.dw = nullptr;
+  request.db = db.data();
+  kernels::weight_gradient(Cpu{}, request);
+  EXPECT_EQ(dw, both.dw);
+  EXPECT_EQ(db, both.db);
+}
+
+TEST(WeightGradient, RefusesNoLeaves) {
+  const Offsets leaves = {0};
+  const kernels::WeightGradient request{.leaves = leaves};
+  EXPECT_INVALID(kernels::weight_gradient(Cpu{}, request), "0 leaves");
+}
+
+}  // namespace
+}  // namespace heddle

@@ -57,6 +57,7 @@ MpiEnvironment::MpiEnvironment() : launch_(detect_launch(std::getenv)) {
   int size = 0;
   MPI_Comm_size(MPI_COMM_WORLD, &size);
   if (size != launch_.ranks) {
+    MPI_Finalize();
     throw Error(
         ExitCode::kInput,
         fmt::format("{} started {} processes, but MPI sees a job of {}",
@@ -67,9 +68,7 @@ MpiEnvironment::MpiEnvironment() : launch_(detect_launch(std::getenv)) {
 }
 
 MpiEnvironment::~MpiEnvironment() {
-  int initialized = 0;
-  MPI_Initialized(&initialized);
-  if (initialized && std::uncaught_exceptions() == 0) MPI_Finalize();
+  if (launch_.ranks > 1 && std::uncaught_exceptions() == 0) MPI_Finalize();
 }
 
 std::unique_ptr<Communicator> MpiEnvironment::world() const {

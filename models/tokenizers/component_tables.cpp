@@ -134,29 +134,39 @@ constexpr std::array<Component<std::unique_ptr<Decoder>>, 1> kDecoders = {
 
 // --- Models
 
-std::unique_ptr<Model> word_piece(const JsonView& view) {
+using Tokens = std::vector<VocabularyToken>;
+
+Tokens read_vocab(const JsonView& vocab) {
+  if (!vocab.is_object()) throw vocab.error("is no object of tokens and ids");
+  Tokens tokens;
+  tokens.reserve(vocab.size());
+  for (const auto& [token, id] : vocab.raw().get_ref<const Json::object_t&>()) {
+    tokens.push_back({token, token_id(vocab[token])});
+  }
+  return tokens;
+}
+
+std::unique_ptr<Model> word_piece(const JsonView& view, Tokens vocab) {
   allow_only(view, {"type", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word",
                     "vocab"});
   WordPiece::Options options;
   options.unknown_token = view.get<std::string>("unk_token");
   options.continuation_prefix = view.get<std::string>("continuing_subword_prefix");
   options.longest_word = static_cast<size_t>(view["max_input_chars_per_word"].integer(0));
-  const JsonView vocab = view["vocab"];
-  if (!vocab.is_object()) throw vocab.error("is no object of tokens and ids");
-  std::vector<std::pair<std::string, int32_t>> tokens;
-  tokens.reserve(vocab.size());
-  for (const auto& [token, id] : vocab.raw().items()) {
-    if (!id.is_number_integer()) throw vocab[token].error("is no id. Expected a whole number.");
-    tokens.emplace_back(token, token_id(JsonView(id, vocab.name())));
-  }
   try {
-    return std::make_unique<WordPiece>(Vocabulary(std::move(tokens)), std::move(options));
+    return std::make_unique<WordPiece>(Vocabulary(std::move(vocab)), std::move(options));
   } catch (const std::invalid_argument& error) {
     throw view.error(fmt::format("cannot be used: {}", error.what()));
   }
 }
 
-constexpr std::array<Component<std::unique_ptr<Model>>, 1> kModels = {{{"WordPiece", word_piece}}};
+// What every model has beside its description: its tokens and their ids.
+struct ModelComponent {
+  std::string_view type;
+  std::unique_ptr<Model> (*make)(const JsonView& description, Tokens vocab);
+};
+
+constexpr std::array<ModelComponent, 1> kModels = {{{"WordPiece", word_piece}}};
 
 // Old files say no type of the model; its other keys tell.
 std::string model_type(const JsonView& view) {
@@ -166,38 +176,44 @@ std::string model_type(const JsonView& view) {
   return view.has("unk_id") ? "Unigram" : "WordLevel";
 }
 
-template <typename Part, size_t N>
-Part make(const JsonView& view, const std::string& type,
-          const std::array<Component<Part>, N>& table) {
+template <typename Component, size_t N>
+const Component& find_component(const JsonView& view, const std::string& type,
+                                const std::array<Component, N>& table) {
   std::string known;
-  for (const Component<Part>& component : table) {
-    if (component.type == type) return component.make(view);
+  for (const Component& component : table) {
+    if (component.type == type) return component;
     known += fmt::format("{}{}", known.empty() ? "" : ", ", component.type);
   }
   throw Error(ExitCode::kInput, fmt::format("{}: not yet: {} '{}'", view.name(), view.path(), type),
               fmt::format("this version reads {}", known));
 }
 
+template <typename Table>
+auto make(const JsonView& view, const Table& table) {
+  return find_component(view, view["type"].string(), table).make(view);
+}
+
 }  // namespace
 
 std::unique_ptr<Normalizer> make_normalizer(const JsonView& view) {
-  return view.is_null() ? nullptr : make(view, view["type"].string(), kNormalizers);
+  return view.is_null() ? nullptr : make(view, kNormalizers);
 }
 
 std::unique_ptr<PreTokenizer> make_pre_tokenizer(const JsonView& view) {
-  return view.is_null() ? nullptr : make(view, view["type"].string(), kPreTokenizers);
+  return view.is_null() ? nullptr : make(view, kPreTokenizers);
 }
 
 Template make_post_processor(const JsonView& view) {
-  return view.is_null() ? Template::plain() : make(view, view["type"].string(), kPostProcessors);
+  return view.is_null() ? Template::plain() : make(view, kPostProcessors);
 }
 
 std::unique_ptr<Decoder> make_decoder(const JsonView& view) {
-  return view.is_null() ? nullptr : make(view, view["type"].string(), kDecoders);
+  return view.is_null() ? nullptr : make(view, kDecoders);
 }
 
-std::unique_ptr<Model> make_model(const JsonView& view) {
-  return make(view, model_type(view), kModels);
+std::unique_ptr<Model> make_model(const JsonView& view, std::optional<Tokens> vocab) {
+  const ModelComponent& component = find_component(view, model_type(view), kModels);
+  return component.make(view, vocab.has_value() ? *std::move(vocab) : read_vocab(view["vocab"]));
 }
 
 }  // namespace heddle

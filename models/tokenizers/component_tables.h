@@ -3,10 +3,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "framework/io/json.h"
 #include "models/tokenizers/parts.h"
 #include "models/tokenizers/template_processing.h"
+#include "models/tokenizers/vocabulary.h"
 
 namespace heddle {
 
@@ -16,6 +19,8 @@ std::unique_ptr<Normalizer> make_normalizer(const JsonView& description);
 std::unique_ptr<PreTokenizer> make_pre_tokenizer(const JsonView& description);
 Template make_post_processor(const JsonView& description);
 std::unique_ptr<Decoder> make_decoder(const JsonView& description);
-std::unique_ptr<Model> make_model(const JsonView& description);
+// `vocab` stands for the object of that name, if it was read before; else it is in the description.
+std::unique_ptr<Model> make_model(const JsonView& description,
+                                  std::optional<std::vector<VocabularyToken>> vocab = {});
 
 }  // namespace heddle

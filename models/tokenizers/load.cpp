@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
+#include <unordered_map>
 
 #include "framework/core/error.h"
 #include "framework/io/file_system.h"
@@ -10,6 +12,7 @@
 #include "models/tokenizers/tokenizer.h"
 #include "models/tokenizers/tokenizer_config.h"
 #include "models/tokenizers/unicode.h"
+#include "models/tokenizers/vocab_scanner.h"
 #include "models/tokenizers/word_piece.h"
 #include "models/tokenizers/word_piece_decoder.h"
 
@@ -62,9 +65,23 @@ class TokenAdder {
   const std::string& path_;
 };
 
+// The document without its vocabulary, if that was read.
+Json parse_around_vocab(const std::string& text, const std::string& path,
+                        std::optional<ScannedVocab>& vocab) {
+  if (vocab.has_value()) {
+    try {
+      return parse_json(vocab->rest, path);
+    } catch (const Error&) {
+      vocab.reset();  // the whole text gives the right place of the mistake
+    }
+  }
+  return parse_json(text, path);
+}
+
 void read_tokenizer_json(const std::string& text, const std::string& path,
                          const TokenizerConfig& config, Tokenizer::Parts& parts) {
-  const Json document = parse_json(text, path);
+  std::optional<ScannedVocab> vocab = scan_model_vocab(text);
+  const Json document = parse_around_vocab(text, path, vocab);
   const JsonView view(document, path);
   if (view.get_or("version", "1.0") != "1.0") {
     throw view["version"].error("is not known", "this version reads '1.0'");
@@ -77,12 +94,14 @@ void read_tokenizer_json(const std::string& text, const std::string& path,
   parts.pre_tokenizer = make_pre_tokenizer(part("pre_tokenizer"));
   parts.post_processor = make_post_processor(part("post_processor"));
   parts.decoder = make_decoder(part("decoder"));
-  parts.model = make_model(view["model"]);
+  std::optional<std::vector<VocabularyToken>> tokens;
+  if (vocab.has_value()) tokens = std::move(vocab->tokens);
+  parts.model = make_model(view["model"], std::move(tokens));
   TokenAdder adder(parts, path);
   if (view.has("added_tokens")) {
-    const JsonView tokens = view["added_tokens"];
-    for (size_t i = 0; i < tokens.size(); ++i) {
-      const JsonView token = tokens.at(i);
+    const JsonView added = view["added_tokens"];
+    for (size_t i = 0; i < added.size(); ++i) {
+      const JsonView token = added.at(i);
       adder.add(read_added_token(token), token.get<int32_t>("id"));
     }
   }
@@ -105,7 +124,7 @@ void read_tokenizer_json(const std::string& text, const std::string& path,
 
 // A line for each token, its number the id. Lines are trimmed on the right, as the reference does.
 Vocabulary read_vocab_txt(std::string_view text, const std::string& path) {
-  std::map<std::string, int32_t, std::less<>> ids;
+  std::unordered_map<std::string_view, int32_t> ids;
   int32_t line = 0;
   for (size_t begin = 0; begin < text.size(); ++line) {
     const size_t end = std::min(text.find('\n', begin), text.size());
@@ -129,7 +148,9 @@ Vocabulary read_vocab_txt(std::string_view text, const std::string& path) {
     place->second = line;
     begin = end + 1;
   }
-  std::vector<std::pair<std::string, int32_t>> tokens(ids.begin(), ids.end());
+  std::vector<VocabularyToken> tokens;
+  tokens.reserve(ids.size());
+  for (const auto& [token, id] : ids) tokens.push_back({token, id});
   return Vocabulary(std::move(tokens));
 }
 

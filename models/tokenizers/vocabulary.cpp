@@ -7,9 +7,11 @@
 
 namespace heddle {
 
-Vocabulary::Vocabulary(std::vector<std::pair<std::string, int32_t>> tokens) {
-  std::sort(tokens.begin(), tokens.end(),
-            [](const auto& a, const auto& b) { return a.second < b.second; });
+Vocabulary::Vocabulary(std::vector<VocabularyToken> tokens) {
+  const auto by_id = [](const VocabularyToken& a, const VocabularyToken& b) { return a.id < b.id; };
+  if (!std::is_sorted(tokens.begin(), tokens.end(), by_id)) {
+    std::sort(tokens.begin(), tokens.end(), by_id);
+  }
   size_t total = 0;
   for (const auto& [token, id] : tokens) total += token.size();
   check(total < UINT32_MAX, "[vocabulary] {} bytes of tokens. Expected less than 4 GiB.", total);

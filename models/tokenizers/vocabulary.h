@@ -6,10 +6,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace heddle {
+
+struct VocabularyToken {
+  std::string_view text;
+  int32_t id = 0;
+};
 
 class Vocabulary {
  public:
@@ -24,7 +28,7 @@ class Vocabulary {
 
   Vocabulary() = default;
   // Ids and tokens must be unique and ids not negative: std::invalid_argument otherwise.
-  explicit Vocabulary(std::vector<std::pair<std::string, int32_t>> tokens);
+  explicit Vocabulary(std::vector<VocabularyToken> tokens);
 
   size_t size() const { return entries_.size(); }
   int32_t id_bound() const { return entries_.empty() ? 0 : entries_.back().id + 1; }

@@ -1,6 +1,6 @@
 // Multi-head attention (Vaswani et al. 2017) over packed sequences: block-diagonal over segments,
-// softmax fused. No T x T matrix is kept: one log-sum-exp per row and head is saved and the
-// probabilities are made again in backward.
+// softmax fused. No T x T matrix is kept: the maximum and the sum of each row's softmax are saved
+// and the probabilities are made again in backward.
 //
 //   Tensor y = attention(qkv, segments, {.heads = 12, .scale = 1 / std::sqrt(32.0f)});
 #pragma once
@@ -16,7 +16,7 @@ struct AttentionOptions {
   int heads = 1;        // of this tensor
   float scale = 1;      // of the scores
   bool causal = false;  // a row sees itself and what is before it in its segment
-  Dropout dropout;      // of the probabilities; row_keys [T]
+  Dropout dropout{};    // of the probabilities; row_keys [T]
   int first_head = 0;   // index of the first head in the whole model: it keys dropout
 };
 
@@ -35,6 +35,10 @@ struct AttentionMatrix {
   int64_t stride;  // floats from row to row
 };
 
+struct AttentionInputs {
+  AttentionMatrix q, k, v;
+};
+
 // What both passes are given. Queries and keys have segments of their own, so that a query may
 // look at another sequence; self-attention passes the same twice.
 struct AttentionShape {
@@ -44,16 +48,16 @@ struct AttentionShape {
   AttentionOptions options;
 };
 
-// output [rows of queries, heads * head_dim]; log_sum [rows of queries, heads], in base 2, of the
-// scaled scores, or null.
-void attention(Cpu, const AttentionShape& shape, AttentionMatrix q, AttentionMatrix k,
-               AttentionMatrix v, AttentionMatrix output, float* log_sum);
+// output [rows of queries, heads * head_dim]; statistics [rows of queries, heads, 2], or null: the
+// greatest exponent, to base 2, and 1 / the sum of the powers of 2.
+void attention(Cpu, const AttentionShape& shape, const AttentionInputs& inputs,
+               AttentionMatrix output, float* statistics);
 
 struct AttentionGradients {
   AttentionMatrix dq, dk, dv;
 };
-void attention_backward(Cpu, const AttentionShape& shape, AttentionMatrix q, AttentionMatrix k,
-                        AttentionMatrix v, const float* log_sum, AttentionMatrix doutput,
+void attention_backward(Cpu, const AttentionShape& shape, const AttentionInputs& inputs,
+                        const float* statistics, AttentionMatrix doutput,
                         const AttentionGradients& gradients);
 
 }  // namespace kernels

@@ -16,7 +16,7 @@ struct Dropout {
   uint64_t seed = 0;  // of the run
   int64_t step = 0;   // of the optimiser
   int32_t layer = 0;  // each place of a model that drops has a number of its own
-  Tensor row_keys;    // i64 [rows]: (sample's index in the data set << 16) | position in it
+  Tensor row_keys{};  // i64 [rows]: (sample's index in the data set << 16) | position in it
 
   bool active() const { return p > 0; }
 };

@@ -16,7 +16,7 @@ Tensor embedding(const Tensor& table, const Tensor& ids, int padding_row = -1);
 struct EmbeddingTables {
   Tensor word;           // [V, H]; row-sparse gradient
   Tensor position;       // [P, H]; dense gradient
-  Tensor type;           // [K, H] or undefined; dense gradient
+  Tensor type{};         // [K, H] or undefined; dense gradient
   int padding_row = -1;  // of word
 };
 

@@ -1,0 +1,64 @@
+#include "framework/ops/attention.h"
+
+#include <utility>
+
+namespace heddle {
+namespace {
+
+using kernels::AttentionInputs;
+using kernels::AttentionMatrix;
+using kernels::AttentionShape;
+
+// q, k and v (or their gradients) beside one another in [T, 3 * width].
+AttentionInputs parts_of(const Tensor& qkv) {
+  const int64_t width = qkv.dim(1) / 3;
+  const auto part = [&](int64_t i) {
+    return AttentionMatrix{qkv.data<float>() + i * width, qkv.dim(1)};
+  };
+  return {part(0), part(1), part(2)};
+}
+
+void check_attention(const Tensor& qkv, const Segments& segments, const AttentionOptions& options) {
+  check(options.heads > 0 && qkv.ndim() == 2 && qkv.dim(1) % (3 * options.heads) == 0,
+        "[attention] qkv has shape {}, with {} heads. Expected [T, 3 * heads * head_dim].",
+        qkv.shape(), options.heads);
+  check(segments.rows() == qkv.dim(0),
+        "[attention] the segments have {} rows, qkv {}. Expected as many.", segments.rows(),
+        qkv.dim(0));
+  check(options.scale > 0, "[attention] scale {}. Expected more than 0.", options.scale);
+  check_dropout(options.dropout, qkv.dim(0), "attention");
+  check(!options.dropout.active() || segments.max_length() <= 65536,
+        "[attention] a segment of {} rows with dropout. Expected at most 65536.",
+        segments.max_length());
+}
+
+}  // namespace
+
+Tensor attention(const Tensor& qkv, const Segments& segments, const AttentionOptions& options) {
+  check_attention(qkv, segments, options);
+  const int64_t width = qkv.dim(1) / 3;
+  const int64_t head_dim = width / options.heads;
+  Tensor y = Tensor::empty({qkv.dim(0), width}, qkv.dtype(), qkv.device());
+  Tensor statistics;
+  if (needs_gradient({qkv})) {
+    statistics = Tensor::empty({qkv.dim(0), options.heads, 2}, DType::kF32, qkv.device());
+  }
+  on_device(qkv.device(), [&](auto on) {
+    kernels::attention(on, AttentionShape{segments, segments, head_dim, options}, parts_of(qkv),
+                       {y.data<float>(), width},
+                       statistics.defined() ? statistics.data<float>() : nullptr);
+  });
+  return record(
+      y, {qkv}, [qkv = qkv.detach(), segments, options, statistics, head_dim](const Tensor& dy) {
+        Tensor dqkv = Tensor::empty_like(qkv);
+        on_device(dy.device(), [&](auto on) {
+          const auto [dq, dk, dv] = parts_of(dqkv);
+          kernels::attention_backward(on, AttentionShape{segments, segments, head_dim, options},
+                                      parts_of(qkv), statistics.data<float>(),
+                                      {dy.data<float>(), dy.dim(1)}, {dq, dk, dv});
+        });
+        return Gradients{dqkv};
+      });
+}
+
+}  // namespace heddle

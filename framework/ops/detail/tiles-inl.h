@@ -1,0 +1,190 @@
+// Small matrix products in registers, C = A B: what attention is made of.
+//
+// B lies in panels of two vectors' columns; a tile of C, a few rows by one panel, stays in
+// registers while A's elements are broadcast. Each element of C is one chain of multiply-adds in
+// the order of k, whatever the tiles are. Included once for each instruction set.
+#if defined(HEDDLE_OPS_TILES_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef HEDDLE_OPS_TILES_INL_H_
+#undef HEDDLE_OPS_TILES_INL_H_
+#else
+#define HEDDLE_OPS_TILES_INL_H_
+#endif
+
+#include <array>
+#include <utility>
+
+#include "framework/ops/detail/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace heddle::HWY_NAMESPACE {
+
+// Rows of a tile: 2 * rows accumulators, two vectors of B and one of A fill the registers.
+#if HWY_TARGET <= HWY_AVX3
+constexpr int kTileRows = 12;
+#else
+constexpr int kTileRows = 6;
+#endif
+
+HWY_INLINE int64_t round_up(int64_t n, int64_t step) {
+  return (n + step - 1) / step * step;
+}
+
+// A [M, K]: element (m, k) is data[m * stride + k], or data[k * stride + m] if transposed.
+struct TileA {
+  const float* data;
+  int64_t stride;
+};
+
+// B [K, N]: element (k, n) is data[n / P * panel + k * step + n % P], P = 2 vectors. What is beyond
+// N in N's last vector may be read.
+struct TileB {
+  const float* data;
+  int64_t step, panel;
+};
+
+// C [M, N], each row times row_scale[m] if that is not null. `accumulate` continues C's chains.
+struct TileC {
+  float* data;
+  int64_t stride;
+  bool accumulate = false;
+  const float* row_scale = nullptr;
+};
+
+template <int kRows, int kVectors, bool kTransposed>
+void tile(const TileA& a, const float* b, int64_t b_step, int64_t depth, int64_t columns,
+          const TileC& c) {
+  const F d;
+  const int64_t step = lanes();
+  const int64_t last = columns - (kVectors - 1) * step;  // columns of the last vector
+  Vec sum[kRows][kVectors];
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) {
+      const float* from = c.data + r * c.stride + v * step;
+      if (!c.accumulate)
+        sum[r][v] = hn::Zero(d);
+      else if (v + 1 < kVectors || last == step)
+        sum[r][v] = hn::LoadU(d, from);
+      else
+        sum[r][v] = load_part(from, last);
+    }
+  }
+  const float* element = a.data;
+  for (int64_t k = 0; k < depth; ++k, b += b_step, element += kTransposed ? a.stride : 1) {
+    Vec column[kVectors];
+    for (int v = 0; v < kVectors; ++v) column[v] = hn::LoadU(d, b + v * step);
+    for (int r = 0; r < kRows; ++r) {
+      const Vec x = hn::Set(d, element[kTransposed ? r : r * a.stride]);
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(x, column[v], sum[r][v]);
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) {
+      float* to = c.data + r * c.stride + v * step;
+      Vec y = sum[r][v];
+      if (c.row_scale) y = hn::Mul(y, hn::Set(d, c.row_scale[r]));
+      if (v + 1 < kVectors || last == step)
+        hn::StoreU(y, d, to);
+      else
+        store_part(y, to, last);
+    }
+  }
+}
+
+using Tile = void (*)(const TileA&, const float*, int64_t, int64_t, int64_t, const TileC&);
+
+template <int kVectors, bool kTransposed, int... kRows>
+constexpr std::array<Tile, sizeof...(kRows)> tiles_of(std::integer_sequence<int, kRows...>) {
+  return {&tile<kRows + 1, kVectors, kTransposed>...};
+}
+
+// C = A B; all of C's columns [0, columns) are written, and no others.
+template <bool kTransposed>
+void product(int64_t rows, int64_t columns, int64_t depth, const TileA& a, const TileB& b,
+             const TileC& c) {
+  static constexpr auto one =
+      tiles_of<1, kTransposed>(std::make_integer_sequence<int, kTileRows>());
+  static constexpr auto two =
+      tiles_of<2, kTransposed>(std::make_integer_sequence<int, kTileRows>());
+  const int64_t step = lanes();
+  const int64_t count = (rows + kTileRows - 1) / kTileRows;
+  for (int64_t t = 0; t < count; ++t) {
+    const int64_t row = rows * t / count;
+    const auto height = static_cast<size_t>(rows * (t + 1) / count - row);
+    const TileA part{a.data + (kTransposed ? row : row * a.stride), a.stride};
+    for (int64_t n = 0; n < columns; n += 2 * step) {
+      const int64_t width = columns - n < 2 * step ? columns - n : 2 * step;
+      const TileC out{c.data + row * c.stride + n, c.stride, c.accumulate,
+                      c.row_scale ? c.row_scale + row : nullptr};
+      const Tile& run = width > step ? two[height - 1] : one[height - 1];
+      run(part, b.data + n / (2 * step) * b.panel, b.step, depth, width, out);
+    }
+  }
+}
+
+// Floats that the panels of a [depth, columns] matrix take.
+HWY_INLINE int64_t panel_floats(int64_t depth, int64_t columns) {
+  return depth * round_up(columns, 2 * lanes());
+}
+
+// The rows of x [n, d] as B [n, d].
+HWY_INLINE TileB pack_rows(const float* x, int64_t stride, int64_t n, int64_t d, float* panels) {
+  const F tag;
+  const int64_t step = lanes();
+  const int64_t width = 2 * step;
+  for (int64_t j = 0; j < n; ++j) {
+    const float* row = x + j * stride;
+    for (int64_t c = 0; c < d; c += step) {
+      const Vec v = c + step <= d ? hn::LoadU(tag, row + c) : load_part(row + c, d - c);
+      hn::Store(v, tag, panels + c / width * n * width + j * width + c % width);
+    }
+  }
+  return {panels, width, n * width};
+}
+
+// The rows of x [n, d] as B [d, n], the transpose; columns beyond n are zero.
+HWY_INLINE TileB pack_transposed(const float* x, int64_t stride, int64_t n, int64_t d,
+                                 float* panels) {
+  const int64_t width = 2 * lanes();
+  for (int64_t begin = 0; begin < n; begin += width) {
+    float* panel = panels + begin * d;
+    const int64_t rows = n - begin < width ? n - begin : width;
+    const float* from = x + begin * stride;
+    int64_t done = 0;  // rows that went by blocks of 4 x 4
+#if HWY_TARGET != HWY_SCALAR
+    const hn::FixedTag<float, 4> d4;
+    const hn::RepartitionToWide<decltype(d4)> d2;
+    for (; done + 4 <= rows; done += 4) {
+      const float* r = from + done * stride;
+      for (int64_t c = 0; c + 4 <= d; c += 4) {
+        const auto a0 = hn::LoadU(d4, r + c);
+        const auto a1 = hn::LoadU(d4, r + stride + c);
+        const auto a2 = hn::LoadU(d4, r + 2 * stride + c);
+        const auto a3 = hn::LoadU(d4, r + 3 * stride + c);
+        const auto l01 = hn::BitCast(d2, hn::InterleaveLower(d4, a0, a1));
+        const auto u01 = hn::BitCast(d2, hn::InterleaveUpper(d4, a0, a1));
+        const auto l23 = hn::BitCast(d2, hn::InterleaveLower(d4, a2, a3));
+        const auto u23 = hn::BitCast(d2, hn::InterleaveUpper(d4, a2, a3));
+        float* to = panel + c * width + done;
+        hn::StoreU(hn::BitCast(d4, hn::InterleaveLower(d2, l01, l23)), d4, to);
+        hn::StoreU(hn::BitCast(d4, hn::InterleaveUpper(d2, l01, l23)), d4, to + width);
+        hn::StoreU(hn::BitCast(d4, hn::InterleaveLower(d2, u01, u23)), d4, to + 2 * width);
+        hn::StoreU(hn::BitCast(d4, hn::InterleaveUpper(d2, u01, u23)), d4, to + 3 * width);
+      }
+      for (int64_t c = d / 4 * 4; c < d; ++c) {
+        for (int64_t j = 0; j < 4; ++j) panel[c * width + done + j] = r[j * stride + c];
+      }
+    }
+#endif
+    for (int64_t c = 0; c < d && done < width; ++c) {
+      for (int64_t j = done; j < width; ++j) {
+        panel[c * width + j] = j < rows ? from[j * stride + c] : 0.0f;
+      }
+    }
+  }
+  return {panels, width, d * width};
+}
+
+}  // namespace heddle::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // HEDDLE_OPS_TILES_INL_H_

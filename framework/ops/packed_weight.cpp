@@ -41,7 +41,7 @@ PackedWeight PackedWeight::backward(const Tensor& weight, int64_t rows) {
   return {weight, true, rows};
 }
 
-PackedWeight::PackedWeight(const Tensor& weight, bool backward, int64_t rows) {
+PackedWeight::PackedWeight(const Tensor& weight, bool backward, int64_t rows) : most_rows_(rows) {
   check(weight.ndim() == 2 && weight.dtype() == DType::kF32 && weight.numel() > 0,
         "[packed_weight] a weight of shape {} and type {}. Expected f32 [out, in].", weight.shape(),
         name_of(weight.dtype()));
@@ -96,6 +96,8 @@ void PackedWeight::multiply(const Cpu& on, const float* x, int64_t rows, float* 
                             const Epilogue& epilogue) const {
   if (rows == 0) return;
   check(!panels_.empty(), "[packed_weight] a product with a weight that was never packed.");
+  check(rows <= most_rows_,
+        "[packed_weight] {} rows. Expected at most {}, for which it was packed.", rows, most_rows_);
   const int64_t height = panels_.front().gemm->block_height();
   const int64_t blocks = (rows + height - 1) / height;
   // Blocks of one panel follow each other: it stays in cache.

@@ -41,7 +41,7 @@ class PackedWeight {
   int64_t bytes() const { return bytes_; }      // of memory of its own
 
   // y [rows, columns] = x [rows, depth] · the weight. The bits of a row of y depend on that row of
-  // x and the weight alone.
+  // x and the weight alone. `rows` is at most what it was packed for.
   void multiply(const Cpu& on, const float* x, int64_t rows, float* y,
                 const Epilogue& epilogue = nullptr) const;
 
@@ -61,6 +61,7 @@ class PackedWeight {
   int64_t depth_ = 0;
   int64_t columns_ = 0;
   std::vector<Panel> panels_;
+  int64_t most_rows_ = kManyRows;
   bool plain_ = false;  // the panels lie in plain_weight_
   Tensor plain_weight_;
   std::shared_ptr<std::byte> memory_;

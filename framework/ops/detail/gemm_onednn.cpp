@@ -63,6 +63,7 @@ struct Call {
 };
 
 struct Gemm::Product {
+  int64_t height = 0;
   dnnl::engine engine;
   memory::desc a, b, c, scratch;
   dnnl::matmul matmul;
@@ -134,6 +135,7 @@ std::unique_ptr<Gemm::Product> Gemm::State::make(const Shape& shape, int64_t hei
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);  // threads share the primitive
   attributes.set_fpmath_mode(dnnl::fpmath_mode::strict);        // whatever the environment says
   auto product = std::make_unique<Product>();
+  product->height = height;
   product->engine = engine;
   product->a = strided(height, shape.depth, shape.depth, 1);
   product->c = strided(height, shape.columns, shape.stride, 1);
@@ -151,7 +153,7 @@ std::unique_ptr<Gemm::Product> Gemm::State::make(const Shape& shape, int64_t hei
 // The result of one and the same row in every place; empty if its bits are not the same everywhere.
 // An order of addition does not depend on the numbers, so one trial tells for all.
 std::vector<float> Gemm::State::trial(const Shape& shape, const Product& product) const {
-  const int64_t height = product.a.dims()[0];
+  const int64_t height = product.height;
   const std::vector<float> row = numbers(shape.depth);
   std::vector<float> a(static_cast<size_t>(height * shape.depth));
   for (int64_t r = 0; r < height; ++r) std::ranges::copy(row, a.begin() + r * shape.depth);

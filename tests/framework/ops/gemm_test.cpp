@@ -173,6 +173,8 @@ TEST(PackedWeight, RefusesWhatIsNoMatrix) {
   EXPECT_INVALID(PackedWeight::forward(noise({8}, 1)), "Expected f32 [out, in]");
   float x = 0;
   EXPECT_INVALID(PackedWeight().multiply(Cpu{}, &x, 1, &x), "never packed");
+  EXPECT_INVALID(PackedWeight::forward(noise({1, 1}, 1), 1).multiply(Cpu{}, &x, 2, &x),
+                 "at most 1, for which it was packed");
 }
 
 }  // namespace

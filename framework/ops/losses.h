@@ -31,6 +31,10 @@ double cross_entropy(Cpu, const Tensor& logits, const Tensor& labels, float labe
 double binary_cross_entropy(Cpu, const Tensor& logits, const Tensor& targets,
                             const Tensor& gradient);
 double squared_error(Cpu, const Tensor& predictions, const Tensor& targets, const Tensor& gradient);
+
+void set_scalar(Cpu, const Tensor& scalar, double value);
+// y = factor[0] * x.
+void scale(Cpu, const Tensor& x, const Tensor& factor, Tensor& y);
 }  // namespace kernels
 
 }  // namespace heddle

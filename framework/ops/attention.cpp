@@ -23,7 +23,7 @@ void check_attention(const Tensor& qkv, const Segments& segments, const Attentio
         "[attention] qkv has shape {}, with {} heads. Expected [T, 3 * heads * head_dim].",
         qkv.shape(), options.heads);
   check(segments.rows() == qkv.dim(0),
-        "[attention] the segments have {} rows, qkv {}. Expected as many.", segments.rows(),
+        "[attention] the segments have {} rows, qkv {}. Expected equal numbers.", segments.rows(),
         qkv.dim(0));
   check(options.scale > 0, "[attention] scale {}. Expected more than 0.", options.scale);
   check_dropout(options.dropout, qkv.dim(0), "attention");

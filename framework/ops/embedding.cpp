@@ -48,7 +48,7 @@ Tensor embedding_sum(const EmbeddingTables& tables, const Tensor& ids, const Ten
         "[embedding] tables of shapes {}, {} and {}. Expected the same width.", tables.word.shape(),
         tables.position.shape(), tables.type.shape());
   check(positions.dim(0) == ids.dim(0) && (!tables.type.defined() || types.dim(0) == ids.dim(0)),
-        "[embedding] {} ids, {} positions and {} types. Expected as many.", ids.dim(0),
+        "[embedding] {} ids, {} positions and {} types. Expected equal numbers.", ids.dim(0),
         positions.dim(0), types.defined() ? types.dim(0) : 0);
 
   Tensor y = Tensor::empty({ids.dim(0), width}, tables.word.dtype(), tables.word.device());

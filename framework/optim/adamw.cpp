@@ -98,7 +98,7 @@ namespace kernels {
 void adamw_update(Cpu on, std::span<float> weight, std::span<const float> gradient,
                   std::span<float> m, std::span<float> v, const AdamWStep& step) {
   check(gradient.size() == weight.size() && m.size() == weight.size() && v.size() == weight.size(),
-        "[adamw] {} weights, {} gradients, {} and {} moments. Expected as many.", weight.size(),
+        "[adamw] {} weights, {} gradients, {} and {} moments. Expected equal numbers.", weight.size(),
         gradient.size(), m.size(), v.size());
   check(step.step >= 1, "[adamw] step {}. Expected 1 or more.", step.step);
   const AdamWFactors factors(step);
@@ -112,7 +112,7 @@ void adamw_update(Cpu on, std::span<float> weight, std::span<const float> gradie
 void adamw_update_zero_gradient(Cpu on, std::span<float> weight, std::span<float> m,
                                 std::span<float> v, std::span<const AdamWStep> steps) {
   check(m.size() == weight.size() && v.size() == weight.size(),
-        "[adamw] {} weights, {} and {} moments. Expected as many.", weight.size(), m.size(),
+        "[adamw] {} weights, {} and {} moments. Expected equal numbers.", weight.size(), m.size(),
         v.size());
   std::vector<AdamWFactors> factors;
   for (const AdamWStep& step : steps) {

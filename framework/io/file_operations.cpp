@@ -101,6 +101,11 @@ void make_directories(FileSystem& files, const std::string& path) {
   } catch (const FileError& error) {
     if (error.error_number() != EEXIST) throw;  // another process was faster
   }
+  try {
+    files.sync_directory(parent);
+  } catch (const FileError& error) {
+    if (error.error_number() != EACCES) throw;  // a parent that may be entered and not read
+  }
 }
 
 void remove_tree(FileSystem& files, const std::string& path) {

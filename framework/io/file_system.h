@@ -142,7 +142,7 @@ void write_file_atomically(FileSystem& files, const std::string& path, std::stri
 void write_new_file(FileSystem& files, const std::string& path, std::string_view content);
 // Makes the link or moves it in one step, on the disk when it returns.
 void replace_symlink(FileSystem& files, const std::string& target, const std::string& path);
-// Makes the directory and those above it that are missing.
+// Makes the directory and those above it that are missing; their names are on the disk.
 void make_directories(FileSystem& files, const std::string& path);
 // Removes what is there, with everything below; follows no link. Nothing there is no error.
 void remove_tree(FileSystem& files, const std::string& path);

@@ -1,5 +1,8 @@
 #include "models/tokenizers/unicode.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include <unicode/uchar.h>
 #include <unicode/unorm2.h>
 
@@ -24,6 +27,39 @@ const UNormalizer2* canonical_decomposer() {
   return unorm2_getNFDInstance(&status);  // compiled into ICU: cannot fail
 }
 
+// Letters that got a lower case in Unicode 16 and 17, which ICU may not know yet.
+char32_t lower_case_of_unicode_17(char32_t c) {
+  if (c < 0x1C89) return c;
+  switch (c) {
+    case 0x1C89:
+    case 0xA7CC:
+    case 0xA7CE:
+    case 0xA7D2:
+    case 0xA7D4:
+    case 0xA7DA:
+      return c + 1;
+    case 0xA7CB:
+      return 0x264;
+    case 0xA7DC:
+      return 0x19B;
+    default:
+      if (c >= 0x10D50 && c <= 0x10D65) return c + 0x20;
+      if (c >= 0x16EA0 && c <= 0x16EB8) return c + 0x1B;
+      return c;
+  }
+}
+
+// Word characters of Unicode 15.1 and 16, which ICU may not know yet: first and last.
+constexpr char32_t kYoungWordCharacters[][2] = {
+    {0x897, 0x897},     {0x1C89, 0x1C8A},   {0xA7CB, 0xA7CD},   {0xA7DA, 0xA7DC},
+    {0x105C0, 0x105F3}, {0x10D40, 0x10D65}, {0x10D69, 0x10D6D}, {0x10D6F, 0x10D85},
+    {0x10EC2, 0x10EC4}, {0x10EFC, 0x10EFC}, {0x11380, 0x11389}, {0x1138B, 0x1138B},
+    {0x1138E, 0x1138E}, {0x11390, 0x113B5}, {0x113B7, 0x113C0}, {0x113C2, 0x113C2},
+    {0x113C5, 0x113C5}, {0x113C7, 0x113CA}, {0x113CC, 0x113D3}, {0x113E1, 0x113E2},
+    {0x116D0, 0x116E3}, {0x11BC0, 0x11BE0}, {0x11BF0, 0x11BF9}, {0x11F5A, 0x11F5A},
+    {0x13460, 0x143FA}, {0x16100, 0x16139}, {0x16D40, 0x16D6C}, {0x16D70, 0x16D79},
+    {0x18CFF, 0x18CFF}, {0x1CCF0, 0x1CCF9}, {0x1E5D0, 0x1E5FA}, {0x2EBF0, 0x2EE5D}};
+
 constexpr int kUnicodeOfNormalization = 9;
 
 }  // namespace
@@ -41,18 +77,25 @@ bool is_punctuation(char32_t c) {
     return (c >= 0x21 && c <= 0x2F) || (c >= 0x3A && c <= 0x40) || (c >= 0x5B && c <= 0x60) ||
            (c >= 0x7B && c <= 0x7E);
   }
+  if (c == 0x166D || c == 0x111C9) return true;  // something else since Unicode 12 and 11
   return (category_of_unicode_8(c) & U_GC_P_MASK) != 0;
 }
 
 bool is_nonspacing_mark(char32_t c) {
-  return c >= 0x300 && (category_of_unicode_8(c) & U_GC_MN_MASK) != 0;
+  if (c < 0x300) return false;
+  if (c == 0x1734) return true;  // a spacing mark since Unicode 14
+  // Became nonspacing marks after Unicode 8.
+  if (c == 0x1885 || c == 0x1886 || c == 0xA9BD || c == 0x111C9) return false;
+  return (category_of_unicode_8(c) & U_GC_MN_MASK) != 0;
 }
 
 bool is_word_character(char32_t c) {
   const auto code = static_cast<UChar32>(c);
   return u_hasBinaryProperty(code, UCHAR_ALPHABETIC) ||
          u_hasBinaryProperty(code, UCHAR_JOIN_CONTROL) ||
-         (U_GET_GC_MASK(code) & (U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK)) != 0;
+         (U_GET_GC_MASK(code) & (U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK)) != 0 ||
+         std::any_of(std::begin(kYoungWordCharacters), std::end(kYoungWordCharacters),
+                     [c](const auto& range) { return c >= range[0] && c <= range[1]; });
 }
 
 uint8_t combining_class(char32_t c) {
@@ -84,7 +127,8 @@ size_t append_decomposition(char32_t c, std::u32string& out) {
 LowerCase lower_case(char32_t c) {
   if (c < 0x80) return {c >= 'A' && c <= 'Z' ? c + 0x20 : c, 0};
   if (c == 0x130) return {U'i', 0x307};
-  return {static_cast<char32_t>(u_tolower(static_cast<UChar32>(c))), 0};
+  const auto lower = static_cast<char32_t>(u_tolower(static_cast<UChar32>(c)));
+  return {lower == c ? lower_case_of_unicode_17(c) : lower, 0};
 }
 
 std::optional<char32_t> next_code_point(std::string_view text, size_t& at) {

@@ -63,7 +63,7 @@ struct CommitOptions {
   Json metadata = Json::object();  // kept in the manifest
   int keep = 2;                    // checkpoints to leave, this one included; at least 1
   bool best = false;               // the link ROOT/best shall point here
-  std::string loaded;              // a checkpoint that stays, by path; "" for none
+  std::string loaded = "";         // a checkpoint that stays, by path; "" for none
 };
 
 // Writes the manifest, gives the directory its name, moves ROOT/last (and ROOT/best) to it, and

@@ -22,10 +22,10 @@ struct Sizes {
 };
 
 // Odd sizes, sizes around blocks (72 rows), panels (192 columns) and their heights, and MiniLM's.
-const std::vector<Sizes> kSizes = {{1, 1, 1},      {1, 2, 384},   {3, 5, 7},      {10, 384, 384},
-                                   {17, 193, 31},  {54, 384, 96}, {71, 191, 64},  {72, 192, 384},
-                                   {73, 192, 33},  {145, 577, 8}, {300, 10, 129}, {20, 1536, 384},
-                                   {18, 384, 1536}};
+const std::vector<Sizes> kSizes = {{1, 1, 1},     {1, 2, 384},   {3, 5, 7},      {10, 384, 384},
+                                   {17, 193, 31}, {54, 384, 96}, {71, 191, 64},  {72, 192, 384},
+                                   {73, 192, 33}, {145, 577, 8}, {300, 10, 129}, {5, 1536, 384},
+                                   {7, 384, 1536}};
 
 std::vector<float> product(const Tensor& x, const PackedWeight& weight,
                            ThreadPool* pool = nullptr) {

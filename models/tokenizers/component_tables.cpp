@@ -64,7 +64,8 @@ int32_t token_and_id(const JsonView& view) {
 
 Template bert_processing(const JsonView& view) {
   allow_only(view, {"type", "sep", "cls"});
-  return Template::bert(token_and_id(view["cls"]), token_and_id(view["sep"]));
+  const int32_t cls = token_and_id(view["cls"]);
+  return Template::bert(cls, token_and_id(view["sep"]));
 }
 
 // [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}, ...]

@@ -78,6 +78,11 @@ Json parse_around_vocab(const std::string& text, const std::string& path,
   return parse_json(text, path);
 }
 
+void check_known(int32_t id, const Tokenizer::Parts& parts, const JsonView& view) {
+  if (parts.added.token(id) != nullptr || parts.model->id_to_token(id).has_value()) return;
+  throw view["post_processor"].error(fmt::format("puts in the id {}, which no token has", id));
+}
+
 void read_tokenizer_json(const std::string& text, const std::string& path,
                          const TokenizerConfig& config, Tokenizer::Parts& parts) {
   std::optional<ScannedVocab> vocab = scan_model_vocab(text);
@@ -110,6 +115,11 @@ void read_tokenizer_json(const std::string& text, const std::string& path,
     if (!known.has_value() || *parts.added.token(*known) != token) adder.add(token, id);
   }
   adder.add_specials(config);
+  for (const bool is_pair : {false, true}) {
+    for (const TemplateItem& item : parts.post_processor.items(is_pair)) {
+      for (const int32_t id : item.ids) check_known(id, parts, view);
+    }
+  }
   // Where nothing names them, the names that BERT gave them.
   for (const auto& [name, token] : {std::pair("pad_token", "[PAD]"),
                                     {"cls_token", "[CLS]"},

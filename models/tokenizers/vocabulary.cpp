@@ -14,7 +14,6 @@ Vocabulary::Vocabulary(std::vector<VocabularyToken> tokens) {
   }
   size_t total = 0;
   for (const auto& [token, id] : tokens) total += token.size();
-  check(total < UINT32_MAX, "[vocabulary] {} bytes of tokens. Expected less than 4 GiB.", total);
   bytes_.reserve(total);
   entries_.reserve(tokens.size());
   // At most half full, so that a miss ends soon.

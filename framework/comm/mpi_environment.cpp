@@ -35,15 +35,16 @@ void set_single_node_defaults() {
 
 Launch detect_launch(const std::function<const char*(const char*)>& variable) {
   if (const int ranks = number(variable("OMPI_COMM_WORLD_SIZE")); ranks > 0) {
-    return {Launch::By::kMpirun, ranks, number(variable("OMPI_COMM_WORLD_LOCAL_SIZE"))};
+    return {Launch::By::kMpirun, ranks, number(variable("OMPI_COMM_WORLD_LOCAL_SIZE")),
+            number(variable("OMPI_COMM_WORLD_RANK"))};
   }
   const int ranks = number(variable("SLURM_STEP_NUM_TASKS"));
   if (ranks > 0 && variable("SLURM_PROCID")) {
     const int nodes = number(variable("SLURM_STEP_NUM_NODES"));
-    return {Launch::By::kSrun, ranks, nodes == 1 ? ranks : 0};
+    return {Launch::By::kSrun, ranks, nodes == 1 ? ranks : 0, number(variable("SLURM_PROCID"))};
   }
   if (const int hydra_ranks = number(variable("PMI_SIZE")); hydra_ranks > 0) {
-    return {Launch::By::kMpirun, hydra_ranks, 0};
+    return {Launch::By::kMpirun, hydra_ranks, 0, number(variable("PMI_RANK"))};
   }
   return {};
 }

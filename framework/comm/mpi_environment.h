@@ -25,6 +25,7 @@ struct Launch {
   By by = By::kAlone;
   int ranks = 1;       // how many were started
   int node_ranks = 0;  // of these on this node; 0: not known
+  int rank = 0;        // which of them this process is
 };
 // `variable` is std::getenv or a test's stand-in.
 Launch detect_launch(const std::function<const char*(const char*)>& variable);

@@ -22,11 +22,13 @@ TEST(Launch, EmptyEnvironmentIsAlone) {
 }
 
 TEST(Launch, MpirunTellsRanksAndThoseOfTheNode) {
-  const Launch launch =
-      launch_with({{"OMPI_COMM_WORLD_SIZE", "8"}, {"OMPI_COMM_WORLD_LOCAL_SIZE", "4"}});
+  const Launch launch = launch_with({{"OMPI_COMM_WORLD_SIZE", "8"},
+                                     {"OMPI_COMM_WORLD_LOCAL_SIZE", "4"},
+                                     {"OMPI_COMM_WORLD_RANK", "5"}});
   EXPECT_EQ(launch.by, Launch::By::kMpirun);
   EXPECT_EQ(launch.ranks, 8);
   EXPECT_EQ(launch.node_ranks, 4);
+  EXPECT_EQ(launch.rank, 5);
   EXPECT_EQ(launch_with({{"PMI_SIZE", "3"}}).ranks, 3);
 }
 

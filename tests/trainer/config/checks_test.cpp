@@ -1,6 +1,7 @@
 // Values that are good alone and do not go together.
 #include <gtest/gtest.h>
 
+#include "framework/optim/schedule.h"
 #include "tests/trainer/config/config_test_support.h"
 
 namespace heddle {
@@ -79,6 +80,12 @@ TEST(ConfigTogether, KeysOfAnotherOptimizerOrScheduleAreNotIgnored) {
   EXPECT_SAYS(message_for_lines("schedule: {decay: 5%}\n"), "'decay' is a key of wsd");
   EXPECT_SAYS(message_for_lines("schedule: {name: constant, end: 0.5}\n"),
               "'end' is a key of linear, cosine and wsd; the schedule is constant");
+}
+
+TEST(ConfigTogether, SchedulesAreThoseOfTheOptimizers) {
+  for (const std::string& name : schedule_names()) {
+    EXPECT_EQ(config_of_lines("schedule: {name: " + name + "}\n").schedule.name, name);
+  }
 }
 
 TEST(ConfigTogether, MetricsHaveRowsAndFitTheProblem) {

@@ -33,14 +33,16 @@ class CsvReader : public FileReader {
       line_ = next_line_;
       if (bytes.size() > 0 && scan(bytes, at_end, used)) {
         record = bytes.substr(0, used);
-        if (record == "\n" || record == "\r\n") {
+        const bool blank = record == "\n" || record == "\r\n";
+        if (blank) {
           note_blank_line();
         } else {
           require_no_blank_line();
         }
         buffer_.consume(used);
         next_line_ += 1 + std::count(record.begin(), record.end() - 1, '\n');
-        if (record == "\n" || record == "\r\n") continue;
+        if (blank) continue;
+        if (used > kMaxRowBytes) throw error(record, too_long());
         if (record.ends_with('\n')) record.remove_suffix(1);
         if (record.ends_with('\r')) record.remove_suffix(1);
         require_text(record);
@@ -116,8 +118,14 @@ class CsvReader : public FileReader {
   // Returns false, for "not all of it is here yet", unless the record has become too long.
   bool need_more(std::string_view bytes, size_t field) {
     if (bytes.size() <= kMaxRowBytes) return false;
-    if (bytes[field] == '"') broken(bytes, field, "a quote that is not closed within 16 MiB");
-    broken(bytes, field, fmt::format("the line has more than {} MiB", kMaxRowBytes >> 20));
+    if (field < bytes.size() && bytes[field] == '"') {
+      broken(bytes, field, "a quote that is not closed within 16 MiB");
+    }
+    broken(bytes, field, too_long());
+  }
+
+  static std::string too_long() {
+    return fmt::format("the row has more than {} MiB", kMaxRowBytes >> 20);
   }
 
   // Throws, and goes on behind the record's first line: what a broken quote spans is not known.

@@ -39,8 +39,8 @@ struct SamplerState {
 };
 
 struct GlobalBatch {
-  SamplerState start;            // the sampler's state before it
-  std::vector<int64_t> samples;  // indices into the data set
+  SamplerState start = {};            // the sampler's state before it
+  std::vector<int64_t> samples = {};  // indices into the data set
   int64_t leaves = 1;
   bool ends_epoch = false;
 

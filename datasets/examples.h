@@ -19,11 +19,11 @@ namespace heddle {
 
 // Files and the columns to take, by name or by number from 0.
 struct DataSource {
-  std::vector<std::string> paths;  // files and patterns; "-" is standard input
-  std::string text;                // "": the column "text", or else the only one
-  std::string pair;                // "": none
-  std::string label;               // "": none
-  bool header = true;              // whether TSV and CSV start with one
+  std::vector<std::string> paths = {};  // files and patterns; "-" is standard input
+  std::string text = {};                // "": the column "text", or else the only one
+  std::string pair = {};                // "": none
+  std::string label = {};               // "": none
+  bool header = true;                   // whether TSV and CSV start with one
   std::optional<Format> format =
       {};                         // default: by ending; standard input is TSV if `text` is given
   bool keep_all_columns = false;  // as RowOptions has it

@@ -18,7 +18,7 @@ bool FileReader::take_line(std::string_view& line) {
     line_ = next_line_++;
     if (found == RowBuffer::Line::kTooLong) {
       blank_line_ = 0;
-      throw error(line, fmt::format("the line has more than {} MiB", kMaxRowBytes >> 20));
+      throw error(line, fmt::format("the row has more than {} MiB", kMaxRowBytes >> 20));
     }
     if (!line.empty()) break;
     note_blank_line();

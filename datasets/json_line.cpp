@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 
-#include "datasets/utf8.h"
+#include <fmt/format.h>
+
+#include "models/tokenizers/unicode.h"
 
 namespace heddle {
 namespace {

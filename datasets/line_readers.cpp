@@ -18,7 +18,7 @@ class TextReader : public FileReader {
     if (found == RowBuffer::Line::kEnd) return false;
     line_ = next_line_++;
     if (found == RowBuffer::Line::kTooLong) {
-      throw error(line, fmt::format("the line has more than {} MiB", kMaxRowBytes >> 20));
+      throw error(line, fmt::format("the row has more than {} MiB", kMaxRowBytes >> 20));
     }
     require_text(line);
     fields_[0] = line;

@@ -32,32 +32,34 @@ bool RowBuffer::fill() {
 RowBuffer::Line RowBuffer::next_line(std::string_view& line) {
   size_t searched = 0;
   while (true) {
-    const std::string_view bytes = unread();
-    const size_t found = bytes.find('\n', searched);
-    const bool last = found == std::string_view::npos;
-    if (last) {
-      searched = bytes.size();
-      if (bytes.size() > kMaxRowBytes) break;
-      if (fill()) continue;
-      if (unread().empty()) return Line::kEnd;
+    const size_t found = unread().find('\n', searched);
+    if (found != std::string_view::npos) {
+      if (found > kMaxRowBytes) return pass_over(line);
+      line = unread().substr(0, found);
+      consume(found + 1);
+      break;
     }
-    // `fill` at the end of the file may have moved the bytes.
-    line = last ? unread() : bytes.substr(0, found);
-    consume(line.size() + (last ? 0 : 1));
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    return Line::kFound;
+    searched = unread().size();
+    if (searched > kMaxRowBytes) return pass_over(line);
+    if (fill()) continue;
+    line = unread();
+    if (line.empty()) return Line::kEnd;
+    consume(line.size());
+    break;
   }
-  // The start is kept aside for the message; the rest of the line is passed over.
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return Line::kFound;
+}
+
+RowBuffer::Line RowBuffer::pass_over(std::string_view& start) {
   constexpr size_t kKept = 256;
-  std::string start(unread().substr(0, kKept));
+  too_long_ = unread().substr(0, kKept);
+  start = too_long_;
   while (true) {
     const size_t found = unread().find('\n');
     consume(found == std::string_view::npos ? unread().size() : found + 1);
-    if (found != std::string_view::npos || !fill()) break;
+    if (found != std::string_view::npos || !fill()) return Line::kTooLong;
   }
-  too_long_ = std::move(start);
-  line = too_long_;
-  return Line::kTooLong;
 }
 
 }  // namespace heddle

@@ -11,7 +11,8 @@
 
 namespace heddle {
 
-// A longer row is an error: it is a broken quote or no text at all, and memory stays bounded.
+// A longer line or CSV record is an error: it is a broken quote or no text at all, and memory stays
+// bounded.
 constexpr size_t kMaxRowBytes = size_t{16} << 20;
 
 class RowBuffer {
@@ -32,6 +33,9 @@ class RowBuffer {
   Line next_line(std::string_view& line);
 
  private:
+  // Consumes a line that is too long, and keeps its start.
+  Line pass_over(std::string_view& start);
+
   std::unique_ptr<ByteSource> source_;
   std::vector<char> storage_;
   size_t begin_ = 0;

@@ -58,10 +58,10 @@ class RowReader {
 };
 
 struct RowOptions {
-  std::vector<std::string> paths;     // as expand_paths takes them
-  bool header = true;                 // of TSV and CSV
-  std::optional<Format> format = {};  // default: by ending; text for standard input
-  bool keep_all_columns = false;      // JSONL: a key that the first row lacks is an error
+  std::vector<std::string> paths = {};  // as expand_paths takes them
+  bool header = true;                   // of TSV and CSV
+  std::optional<Format> format = {};    // default: by ending; text for standard input
+  bool keep_all_columns = false;        // JSONL: a key that the first row lacks is an error
 };
 
 // Opens the files one after another as the rows are taken; the first row is read here. `bad`

@@ -36,13 +36,13 @@ namespace heddle {
 
 // Rows and what is to become of them.
 struct TokenizedSource {
-  DataSource data;
+  DataSource data = {};
   LabelKind label_kind = LabelKind::kNone;
-  LabelSet labels;      // of kIndex and kMultiHot
-  int64_t numbers = 1;  // of kNumbers: how many a row has
+  LabelSet labels = {};  // of kIndex and kMultiHot
+  int64_t numbers = 1;   // of kNumbers: how many a row has
   int64_t skip_bad = 0;
-  MakeRowTokenizer make_tokenizer;
-  std::string tokenizer_fingerprint;
+  MakeRowTokenizer make_tokenizer = {};
+  std::string tokenizer_fingerprint = {};
   int32_t id_bound = 0;  // every id is below: up to 65,536 two bytes each, else four
 };
 

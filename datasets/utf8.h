@@ -22,7 +22,4 @@ size_t count_characters(std::string_view text);
 // characters and invalid bytes as \t, \n, \r or \xNN, and "…" where it was cut.
 std::string quote_start(std::string_view text, size_t characters = 40);
 
-// Appends the character `code` (at most U+10FFFF) to `out`.
-void append_utf8(char32_t code, std::string& out);
-
 }  // namespace heddle

@@ -1,0 +1,29 @@
+// The options of verbs that read rows.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "datasets/examples.h"
+#include "launcher/program.h"
+#include "trainer/served_model.h"
+
+namespace heddle {
+
+struct InputOptions {
+  std::vector<std::string> paths;
+  std::string text, pair, label;
+  bool no_header = false;
+  int64_t skip_bad = 0;
+
+  // `name` is the positional's name in the help.
+  void add_to(CLI::App& verb, const std::string& name, bool labelled);
+  // Columns that were not named are those that the model was trained on, where the file has them.
+  DataSource source(const TextSettings& trained, bool labelled) const;
+};
+
+// "skipped FILE:LINE: reason" for each.
+void warn_of_skipped(const Session& session, const std::vector<BadRow>& rows);
+
+}  // namespace heddle

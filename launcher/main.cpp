@@ -1,0 +1,86 @@
+// heddle VERB …: starts the ranks' environment, runs the verb, and is the one place where an error
+// becomes a message and an exit code.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <memory>
+#include <new>
+#include <string>
+#include <thread>
+
+#include "launcher/program.h"
+
+namespace heddle {
+namespace {
+
+struct Failure {
+  ExitCode code;
+  std::string text;
+};
+
+Failure describe(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const Error& e) {
+    std::string text = e.what();
+    if (!e.hint().empty()) text += "\n  " + e.hint();
+    return {e.code(), text};
+  } catch (const std::bad_alloc&) {
+    return {ExitCode::kInternal,
+            "out of memory\n  a smaller batch.micro_tokens, or more ranks, may help"};
+  } catch (const std::exception& e) {
+    return {ExitCode::kInternal, fmt::format("internal error: {}", e.what())};
+  }
+}
+
+// Rank 0 speaks at once. A rank whose error is everyone's is ended by then; one that fails alone
+// speaks for itself.
+void report(const Failure& failure, int rank, int ranks) {
+  if (ranks == 1) {
+    fmt::print(stderr, "heddle: {}\n", failure.text);
+    return;
+  }
+  if (rank != 0) std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  fmt::print(stderr, "[rank {}/{}] heddle: {}\n", rank, ranks, failure.text);
+}
+
+int run(int argc, char** argv) {
+  const Launch launch = detect_launch([](const char* name) { return std::getenv(name); });
+  const bool first = launch.rank == 0;
+  Program program;
+  try {
+    if (!program.parse(argc, argv, first)) return 0;
+  } catch (...) {
+    // Before MPI is there: all ranks fail alike, and one says why.
+    const Failure failure = describe(std::current_exception());
+    if (first) fmt::print(stderr, "heddle: {}\n", failure.text);
+    return static_cast<int>(failure.code);
+  }
+
+  std::unique_ptr<MpiEnvironment> environment;
+  std::unique_ptr<Communicator> world;
+  Failure failure;
+  try {
+    environment = std::make_unique<MpiEnvironment>();
+    world = environment->world();
+    Session session(*environment, *world, program.common());
+    return static_cast<int>(program.run()(session));
+  } catch (...) {
+    failure = describe(std::current_exception());
+  }
+  const int ranks = world ? world->size() : 1;
+  report(failure, world ? world->rank() : 0, ranks);
+  std::fflush(nullptr);
+  if (ranks > 1) world->abort(static_cast<int>(failure.code));
+  return static_cast<int>(failure.code);
+}
+
+}  // namespace
+}  // namespace heddle
+
+int main(int argc, char** argv) {
+  return heddle::run(argc, argv);
+}

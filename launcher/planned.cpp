@@ -1,0 +1,20 @@
+// Verbs that a later version has.
+#include "launcher/program.h"
+
+namespace heddle {
+
+void add_planned(Program& program) {
+  const std::pair<const char*, const char*> planned[] = {
+      {"generate", "Text from a language model (not yet)."},
+      {"plan", "Which meshes fit a machine (not yet)."}};
+  for (const auto& [name, what] : planned) {
+    CLI::App* verb = program.verb(name, what, std::string("heddle ") + name + " …");
+    verb->allow_extras();
+    program.on_run(verb, [name = std::string(name)](Session&) -> ExitCode {
+      throw Error(ExitCode::kInput, fmt::format("heddle {}: not yet", name),
+                  "this version trains and serves sequence classifiers");
+    });
+  }
+}
+
+}  // namespace heddle

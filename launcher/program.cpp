@@ -1,0 +1,87 @@
+#include "launcher/program.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "framework/core/nearest_name.h"
+
+namespace heddle {
+
+Program::Program()
+    : app_("Heddle trains and serves transformer models across ranks: MPI processes, CPU cores.",
+           "heddle") {
+  app_.set_version_flag("--version", "heddle " HEDDLE_VERSION);
+  app_.require_subcommand(1);
+  app_.fallthrough();
+  for (const auto add :
+       {add_train, add_evaluate, add_predict, add_features, add_tokenize, add_import, add_export,
+        add_inspect, add_verify, add_diff, add_report, add_config, add_planned}) {
+    add(*this);
+  }
+}
+
+CLI::App* Program::verb(const std::string& name, const std::string& what,
+                        const std::string& example) {
+  CLI::App* verb = app_.add_subcommand(name, what);
+  verb->footer("Example:\n  " + example);
+  verb->add_option("--device", common_.device, "auto, cpu or cuda")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->capture_default_str();
+  verb->add_option("--threads", common_.threads,
+                   "threads of each rank; 0: the cores of the node, shared by its ranks")
+      ->check(CLI::Range(0, 4096));
+  verb->add_flag("--quiet", common_.quiet, "warnings and results only");
+  return verb;
+}
+
+void Program::on_run(CLI::App* verb, Run run) {
+  verb->callback([this, run = std::move(run)] { run_ = run; });
+}
+
+bool Program::parse(int argc, const char* const* argv, bool print) {
+  try {
+    app_.parse(argc, argv);
+  } catch (const CLI::CallForHelp& help) {
+    if (print) app_.exit(help);
+    return false;
+  } catch (const CLI::Success& success) {  // --version
+    if (print) app_.exit(success);
+    return false;
+  } catch (const CLI::ParseError& error) {
+    explain(error, argc, argv);
+  }
+  return true;
+}
+
+void Program::explain(const CLI::ParseError& error, int argc, const char* const* argv) const {
+  std::vector<std::string> verbs;
+  const CLI::App* verb = nullptr;
+  for (const CLI::App* candidate : app_.get_subcommands(nullptr)) {
+    verbs.push_back(candidate->get_name());
+    if (argc > 1 && verbs.back() == argv[1]) verb = candidate;
+  }
+  if (argc < 2) {
+    throw Error(ExitCode::kInput, "heddle: no verb given", did_you_mean("", verbs));
+  }
+  if (!verb) {
+    throw Error(ExitCode::kInput, fmt::format("heddle: unknown verb '{}'", argv[1]),
+                did_you_mean(argv[1], verbs));
+  }
+  std::vector<std::string> options;
+  for (const CLI::Option* option : verb->get_options()) {
+    for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
+  }
+  for (int i = 2; i < argc; ++i) {
+    const std::string word = std::string(argv[i]).substr(0, std::string_view(argv[i]).find('='));
+    if (!word.starts_with("--") || std::ranges::find(options, word) != options.end()) continue;
+    throw Error(ExitCode::kInput,
+                fmt::format("heddle {}: unknown option '{}'", verb->get_name(), word),
+                did_you_mean(word, options));
+  }
+  throw Error(ExitCode::kInput, fmt::format("heddle {}: {}", verb->get_name(), error.what()),
+              fmt::format("heddle {} --help shows how it is used", verb->get_name()));
+}
+
+}  // namespace heddle

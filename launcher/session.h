@@ -1,0 +1,51 @@
+// What a verb works with once the command line is read: ranks, threads, files, and where to talk to
+// the user.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "framework/comm/communicator.h"
+#include "framework/comm/mpi_environment.h"
+#include "framework/device/device.h"
+#include "framework/io/file_system.h"
+#include "trainer/log/console.h"
+
+namespace heddle {
+
+// The options that every verb has.
+struct CommonOptions {
+  std::string device = "auto";  // auto | cpu | cuda
+  int threads = 0;              // 0: the cores of the node, shared by its ranks
+  bool quiet = false;
+};
+
+class Session {
+ public:
+  // Throws Error(kInput) for a device that is not there.
+  Session(const MpiEnvironment& environment, Communicator& world, const CommonOptions& options);
+
+  Communicator& world() { return world_; }
+  bool root() const { return world_.rank() == 0; }
+  ThreadPool& pool() { return pool_; }
+  Device device() { return Device::cpu(&pool_); }
+  FileSystem& files() { return files_; }
+  bool quiet() const { return options_.quiet; }
+
+  // Text for the user: on standard output, and on standard error; from rank 0 alone.
+  void print(const std::string& text) const;
+  void note(const std::string& text) const;  // not if --quiet
+  void warn(const std::string& text) const;
+
+ private:
+  Communicator& world_;
+  CommonOptions options_;
+  ThreadPool pool_;
+  PosixFileSystem files_;
+};
+
+// Name of the processor, as the system gives it.
+std::string processor_name();
+
+}  // namespace heddle

@@ -1,0 +1,84 @@
+// heddle train CONFIG.yaml: trains, or goes on with, the run that a YAML file describes.
+#include <sys/utsname.h>
+
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+
+#include "framework/comm/signals.h"
+#include "framework/comm/watchdog.h"
+#include "launcher/program.h"
+#include "trainer/config/yaml.h"
+#include "trainer/trainer.h"
+
+namespace heddle {
+namespace {
+
+struct Options {
+  std::string config;
+  std::vector<std::string> assignments;
+  std::string resume = "auto";
+};
+
+ConsoleOptions console_options(const Session& session, bool root, const Config& config) {
+  ConsoleOptions options;
+  const std::string& style = config.log.console;
+  options.terminal = style == "progress" || (style == "auto" && is_terminal(2));
+  options.quiet = !root || session.quiet() || style == "none";
+  options.log_every = config.training.log_every;
+  options.columns = [] { return terminal_columns(2); };
+  return options;
+}
+
+std::map<std::string, std::string> machine_facts() {
+  utsname system{};
+  uname(&system);
+  return {{"processor", processor_name()},
+          {"host", system.nodename},
+          {"system", fmt::format("{} {}", system.sysname, system.release)}};
+}
+
+ExitCode train_verb(Session& session, const Options& options) {
+  Config config = read_config(session.files(), options.config, options.assignments);
+  const StopSignals signals;
+  Console console(std::cerr, console_options(session, session.root(), config));
+  const int rank = session.world().rank();
+  Communicator& world = session.world();
+  Watchdog watchdog([rank, &world](const Watchdog::Silence& silence) {
+    fmt::print(stderr, "[rank {}/{}] no progress for {:.0f} s in '{}' {}\n", rank, world.size(),
+               silence.seconds, silence.what, world.position());
+    std::fflush(stderr);
+    std::_Exit(static_cast<int>(ExitCode::kWatchdog));
+  });
+  const TrainOutcome outcome = train(config, {options.resume},
+                                     {.files = session.files(),
+                                      .world = world,
+                                      .pool = session.pool(),
+                                      .console = console,
+                                      .watchdog = &watchdog,
+                                      .stop_asked = [&] { return signals.received() != 0; },
+                                      .facts = machine_facts()});
+  return outcome == TrainOutcome::kStopped ? ExitCode::kRequeue : ExitCode::kDone;
+}
+
+}  // namespace
+
+void add_train(Program& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb =
+      program.verb("train", "Train the run that a YAML file describes, or go on with it.",
+                   "mpirun -n 2 heddle train configs/sst2.yaml --set optimizer.lr=3e-5");
+  verb->add_option("CONFIG", options->config, "YAML file; configs/reference.yaml has every key")
+      ->required();
+  verb->add_option("--set", options->assignments, "key.path=value, wins over the file; repeatable")
+      ->expected(1)
+      ->take_all();
+  verb->add_option("--resume", options->resume,
+                   "auto: go on where the run stopped; never: only into an empty folder; or a "
+                   "checkpoint or run to go on from")
+      ->capture_default_str();
+  program.on_run(verb, [options](Session& session) { return train_verb(session, *options); });
+}
+
+}  // namespace heddle

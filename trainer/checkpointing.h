@@ -1,0 +1,98 @@
+// What a checkpoint of ours holds, and how ranks write and read it together: everything that a run
+// needs to go on to the same bits on any mesh, and all that predict and export need.
+//
+//   save_checkpoint(files, world, {.root = "runs/sst2/checkpoints", .step = 500, …}, contents);
+//   CheckpointReader reader(files, "runs/sst2/checkpoints/step-000000500");
+//   reader.fill(arena, seed, notes);
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "datasets/epoch_sampler.h"
+#include "framework/comm/communicator.h"
+#include "framework/io/checkpoint.h"
+#include "framework/io/json.h"
+#include "framework/nn/arena.h"
+#include "framework/optim/optimizer.h"
+#include "models/config.h"
+#include "models/tokenizers/tokenizer.h"
+#include "trainer/log/run_state.h"
+#include "trainer/served_model.h"
+
+namespace heddle {
+
+// Where a run stands; with the parameters and the optimizer's state, all that a step depends on.
+struct TrainingState {
+  int64_t step = 0;  // done
+  SamplerState sampler;
+  int64_t optimizer_steps = 0;  // less than `step` where steps were skipped
+  int64_t skipped_in_a_row = 0;
+  std::optional<BestCheckpoint> best;
+  int64_t evaluations_without_gain = 0;  // since the best, for early stopping
+  int64_t leaves = 8;                    // the canonical mesh
+};
+
+// What is saved; all of it outlives the call.
+struct CheckpointContents {
+  const ClassifierConfig& config;
+  const TextSettings& text;
+  const Tokenizer& tokenizer;
+  const ParameterArena& arena;
+  const Optimizer* optimizer;  // null: weights alone
+  TrainingState state;
+  std::string run_config;  // the resolved YAML
+  std::vector<std::pair<std::string, std::string>> hashes;
+};
+
+struct SaveOptions {
+  std::string root;  // the folder of checkpoints
+  int64_t step = 0;
+  int64_t keep = 2;    // besides the best
+  bool best = false;   // moves the link `best` here
+  std::string loaded;  // the checkpoint this run started from, never removed
+};
+
+// Each rank writes its share. Collective. Throws Error on every rank alike if any rank failed; the
+// checkpoints that were there are then as before.
+void save_checkpoint(FileSystem& files, Communicator& world, const SaveOptions& options,
+                     const CheckpointContents& contents);
+
+class CheckpointReader {
+ public:
+  // Verifies the checkpoint. Throws Error(kNoData) that says what is damaged.
+  CheckpointReader(FileSystem& files, const std::string& path);
+  ~CheckpointReader();
+
+  const std::string& path() const { return path_; }
+  const ClassifierConfig& config() const { return config_; }
+  const TextSettings& text() const { return text_; }
+  std::shared_ptr<const Tokenizer> tokenizer() const;
+  const TrainingState& state() const { return state_; }
+  const std::string& run_config() const { return run_config_; }
+  std::string hash(const std::string& name) const;  // "" if there is none of that name
+
+  // Fills every parameter; one whose head has other outputs starts afresh, which `notes` says.
+  void fill(const ParameterArena& arena, int64_t seed, std::vector<std::string>& notes) const;
+  // Fills every parameter; those without memory get their own.
+  void fill(const NamedParameters& parameters) const;
+  // The optimizer's state and its number of updates.
+  void fill(Optimizer& optimizer) const;
+
+ private:
+  void read(const std::string& name, const Shape& shape, float* to) const;
+
+  std::string path_;
+  std::unique_ptr<Checkpoint> checkpoint_;
+  ClassifierConfig config_;
+  TextSettings text_;
+  TokenizerFiles tokenizer_files_;
+  TrainingState state_;
+  std::string run_config_;
+};
+
+}  // namespace heddle

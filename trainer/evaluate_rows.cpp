@@ -1,0 +1,52 @@
+#include "trainer/evaluate_rows.h"
+
+#include <vector>
+
+#include "trainer/row_windows.h"
+
+namespace heddle {
+
+MetricReport evaluate_rows(const ServedModel& served, const DataSource& input, int64_t skip_bad,
+                           const Device& device, Communicator& world) {
+  const ClassifierConfig& config = served.config;
+  const auto width = static_cast<size_t>(config.outputs());
+  const LabelSet labels(config.labels);
+  std::vector<float> all_logits, targets;
+  std::vector<int64_t> classes;
+
+  BadRows bad(skip_bad);
+  ExampleReader examples(input, bad);
+  const size_t column = examples.label_column().value();
+  // A row whose label is bad counts as bad when its logits are there.
+  const auto keep = [&](const Row& row, std::span<const float> logits) {
+    try {
+      if (config.problem == Problem::kSingleLabel) {
+        classes.push_back(parse_label_index(row, column, labels));
+      } else {
+        std::vector<float> values(width);
+        if (config.problem == Problem::kMultiLabel)
+          parse_multi_hot(row, column, labels, values);
+        else
+          parse_numbers(row, column, values);
+        targets.insert(targets.end(), values.begin(), values.end());
+      }
+    } catch (const RowError& error) {
+      return bad.add(error);
+    }
+    all_logits.insert(all_logits.end(), logits.begin(), logits.end());
+  };
+  RowWindows windows(examples, row_tokenizers(served.tokenizer, served.text.encode_options())(),
+                     bad, 0);
+  RowLogits{
+      .model = served.model, .device = device, .world = world, .on_row = keep, .on_window = {}}
+      .run(windows);
+  if (world.rank() != 0) return {};
+  return evaluate({.problem = config.problem,
+                   .num_labels = config.outputs(),
+                   .logits = all_logits,
+                   .classes = classes,
+                   .targets = targets,
+                   .label_names = config.labels});
+}
+
+}  // namespace heddle

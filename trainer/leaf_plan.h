@@ -1,0 +1,36 @@
+// Which leaves of a batch this rank computes, and how many of them at a time.
+//
+// A batch is cut into `leaves` leaves, a power of two times the number that the run was given: into
+// more where one has more than `micro_tokens` tokens. The number depends on the batch alone, never
+// on the mesh, and so does the tree that sums the leaves. A rank takes its share and runs it in
+// passes of equally many leaves, as many as `micro_tokens` allows: memory, not arithmetic.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace heddle {
+
+struct LeafPlan {
+  // A pass: the samples of its leaves one after another, and where each leaf starts, [leaves + 1].
+  struct Pass {
+    std::vector<int64_t> samples;
+    std::vector<int64_t> sample_offsets;
+  };
+  std::vector<Pass> passes;  // a power of two of them
+};
+
+struct LeafPlanOptions {
+  int64_t leaves = 8;  // a multiple of ranks
+  int64_t micro_tokens = 8192;
+  int64_t rank = 0;
+  int64_t ranks = 1;
+};
+
+// `length` gives a sample's tokens.
+LeafPlan plan_leaves(std::span<const int64_t> samples, const LeafPlanOptions& options,
+                     const std::function<int64_t(int64_t sample)>& length);
+
+}  // namespace heddle

@@ -1,0 +1,108 @@
+#include "trainer/row_windows.h"
+
+#include <utility>
+
+namespace heddle {
+namespace {
+
+constexpr int64_t kRows = 8192;
+constexpr size_t kBytes = size_t{16} << 20;
+
+}  // namespace
+
+RowWindows::RowWindows(ExampleReader& examples, RowTokenizer tokenizer, BadRows& bad, int64_t first)
+    : examples_(examples), tokenizer_(std::move(tokenizer)), bad_(bad), first_(first) {
+  sequence_begin_ = {0};
+}
+
+bool RowWindows::next() {
+  first_ += rows();
+  tokens_.clear();
+  sequence_begin_ = {0};
+  text_.clear();
+  field_ends_.clear();
+  kinds_.clear();
+  lines_.clear();
+  file_.clear();
+  Example example;
+  while (rows() < kRows && text_.size() < kBytes && examples_.next(example)) {
+    try {
+      tokenizer_(example.text, examples_.has_pair() ? std::optional(example.pair) : std::nullopt,
+                 tokens_);
+    } catch (const Error& error) {
+      bad_.add(row_error(example.row, error.what()));
+      continue;
+    }
+    keep(example.row);
+    sequence_begin_.push_back(tokens_.count());
+  }
+  return rows() > 0;
+}
+
+void RowWindows::keep(const Row& row) {
+  columns_ = row.fields.size();
+  for (size_t c = 0; c < columns_; ++c) {
+    text_ += row.fields[c];
+    field_ends_.push_back(text_.size());
+    kinds_.push_back(row.kinds[c]);
+  }
+  lines_.push_back(row.line);
+  if (file_.empty() || file_.back() != row.file) file_.emplace_back(row.file);
+}
+
+const Row& RowWindows::row(int64_t r) {
+  fields_.clear();
+  const size_t first = static_cast<size_t>(r) * columns_;
+  size_t begin = first == 0 ? 0 : field_ends_[first - 1];
+  for (size_t c = 0; c < columns_; ++c) {
+    const size_t end = field_ends_[first + c];
+    fields_.push_back(std::string_view(text_).substr(begin, end - begin));
+    begin = end;
+  }
+  row_ = {.fields = fields_,
+          .kinds = std::span(kinds_).subspan(first, columns_),
+          .file = file_.front(),
+          .line = lines_[static_cast<size_t>(r)],
+          .source = {}};
+  return row_;
+}
+
+SequenceSource RowWindows::sequences() const {
+  return {.count = tokens_.count(),
+          .length = [this](int64_t i) { return static_cast<int64_t>(tokens_.window(i).size()); },
+          .add_to =
+              [this](PackedSequences& packed, int64_t i) {
+                packed.add(tokens_.window(i), tokens_.pair_begins[static_cast<size_t>(i)],
+                           first_ + i);
+              }};
+}
+
+std::vector<float> RowWindows::mean_by_row(const std::vector<float>& outputs, int64_t width) const {
+  std::vector<float> means;
+  means.reserve(static_cast<size_t>(rows() * width));
+  for (int64_t r = 0; r < rows(); ++r) {
+    const auto [begin, end] = sequences_of(r);
+    for (int64_t c = 0; c < width; ++c) {
+      double sum = 0;
+      for (int64_t s = begin; s < end; ++s) sum += outputs[static_cast<size_t>(s * width + c)];
+      means.push_back(static_cast<float>(sum / static_cast<double>(end - begin)));
+    }
+  }
+  return means;
+}
+
+void RowLogits::run(RowWindows& windows) const {
+  const int64_t width = model.head.out.weight.whole_shape()[0];
+  while (windows.next()) {
+    const std::vector<float> outputs = sequence_logits(model, device, windows.sequences(), world);
+    if (world.rank() != 0) continue;
+    const std::vector<float> logits = windows.mean_by_row(outputs, width);
+    for (int64_t r = 0; r < windows.rows(); ++r) {
+      on_row(windows.row(r),
+             std::span(logits).subspan(static_cast<size_t>(r * width), static_cast<size_t>(width)));
+    }
+    if (on_window) on_window();
+  }
+}
+
+}  // namespace heddle

@@ -1,0 +1,77 @@
+// Rows of a file, tokenized, a window of some thousands at a time.
+//
+//   RowWindows windows(examples, row_tokenizers(tokenizer, options)());
+//   while (windows.next()) {
+//     SequenceSource source = windows.sequences();
+//     …
+//     for (int64_t r = 0; r < windows.rows(); ++r) use(windows.row(r));
+//   }
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "datasets/examples.h"
+#include "datasets/row_tokenizer.h"
+#include "trainer/sequence_logits.h"
+
+namespace heddle {
+
+class RowWindows {
+ public:
+  // `examples` and `bad` outlive this; a row that cannot be tokenized is bad. `first` is the number
+  // of the first row.
+  RowWindows(ExampleReader& examples, RowTokenizer tokenizer, BadRows& bad, int64_t first);
+
+  // Reads the next rows; false if there are none left.
+  bool next();
+
+  int64_t rows() const { return static_cast<int64_t>(sequence_begin_.size()) - 1; }
+  // Its fields as they were read; valid until the next call of row() or next().
+  const Row& row(int64_t r);
+  // The sequences of the window: one a row, or several where a long text became windows.
+  SequenceSource sequences() const;
+  // The sequences of row r: [first, second).
+  std::pair<int64_t, int64_t> sequences_of(int64_t r) const {
+    return {sequence_begin_[static_cast<size_t>(r)], sequence_begin_[static_cast<size_t>(r) + 1]};
+  }
+  // `outputs` [sequences, width] as one row each: the mean over a row's sequences.
+  std::vector<float> mean_by_row(const std::vector<float>& outputs, int64_t width) const;
+
+ private:
+  void keep(const Row& row);
+
+  ExampleReader& examples_;
+  RowTokenizer tokenizer_;
+  BadRows& bad_;
+  int64_t first_;
+  TokenWindows tokens_;
+  std::vector<int64_t> sequence_begin_;  // [rows + 1]
+
+  // The fields' text one after another, and where each ends.
+  std::string text_;
+  std::vector<size_t> field_ends_;
+  std::vector<FieldKind> kinds_;
+  std::vector<std::string> file_;
+  std::vector<int64_t> lines_;
+  size_t columns_ = 0;
+  std::vector<std::string_view> fields_;
+  Row row_;
+};
+
+// What a classifier says of rows, one after another: the one way in which files are predicted and
+// evaluated.
+struct RowLogits {
+  const Classifier& model;
+  const Device& device;
+  Communicator& world;
+  // On rank 0: a row and its logits [outputs], in input order; and the end of each window.
+  std::function<void(const Row& row, std::span<const float> logits)> on_row;
+  std::function<void()> on_window;
+
+  // Collective.
+  void run(RowWindows& windows) const;
+};
+
+}  // namespace heddle

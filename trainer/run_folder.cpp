@@ -1,0 +1,14 @@
+#include "trainer/run_folder.h"
+
+namespace heddle {
+
+RunState RunFolder::read_state(FileSystem& files) const {
+  const Json json = read_json(files, state_file());
+  return run_state_from_json(JsonView(json, state_file()));
+}
+
+void RunFolder::write_state(FileSystem& files, const RunState& state) const {
+  write_file_atomically(files, state_file(), dump_json(to_json(state), 2) + "\n");
+}
+
+}  // namespace heddle

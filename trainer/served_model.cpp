@@ -1,0 +1,85 @@
+#include "trainer/served_model.h"
+
+#include "framework/io/json.h"
+#include "models/hf/config.h"
+#include "models/hf/import.h"
+#include "trainer/checkpointing.h"
+#include "trainer/run_folder.h"
+
+namespace heddle {
+namespace {
+
+constexpr int64_t kLongest = 512;  // of texts, where a folder does not say
+
+std::unique_ptr<ServedModel> load_folder(FileSystem& files, const std::string& folder,
+                                         const LoadOptions& options) {
+  const std::string path = join_path(folder, "config.json");
+  auto served = std::make_unique<ServedModel>(parse_config(read_json(files, path), path));
+  served->tokenizer = load_tokenizer(folder);
+  const int64_t longest = served->tokenizer->model_max_length();
+  served->text.max_length =
+      std::min(served->config.max_positions, longest > 0 ? longest : kLongest);
+  const auto weights = std::make_shared<SafetensorsFile>(SafetensorsFile::open(files, folder));
+  import_weights(weights, served->config, named_parameters(served->model),
+                 {.fresh_head_allowed = options.fresh_head_allowed});
+  return served;
+}
+
+std::unique_ptr<ServedModel> load_checkpoint(FileSystem& files, const std::string& path) {
+  const CheckpointReader reader(files, path);
+  auto served = std::make_unique<ServedModel>(reader.config());
+  served->tokenizer = reader.tokenizer();
+  served->text = reader.text();
+  reader.fill(named_parameters(served->model));
+  return served;
+}
+
+}  // namespace
+
+EncodeOptions TextSettings::encode_options() const {
+  EncodeOptions options;
+  options.max_length = static_cast<int>(max_length);
+  options.truncation = truncation == "only_first"    ? Truncation::kOnlyFirst
+                       : truncation == "only_second" ? Truncation::kOnlySecond
+                                                     : Truncation::kLongestFirst;
+  options.windows = stride > 0;
+  options.stride = static_cast<int>(stride);
+  return options;
+}
+
+ModelPath find_model(FileSystem& files, const std::string& path) {
+  const auto has = [&](const char* name) { return files.exists(join_path(path, name)); };
+  if (has("config.json")) return {ModelPath::Kind::kHuggingFace, path};
+  if (has("manifest.json")) return {ModelPath::Kind::kCheckpoint, path};
+  if (has("run.json")) {
+    const std::string checkpoints = RunFolder(path).checkpoints();
+    for (const char* link : {"best", "last"}) {
+      const std::string checkpoint = join_path(checkpoints, link);
+      if (files.exists(checkpoint)) return {ModelPath::Kind::kCheckpoint, checkpoint};
+    }
+    throw Error(ExitCode::kNoData, fmt::format("{}: the run has no checkpoint yet", path),
+                "a checkpoint is written every checkpoint.every steps and at the end");
+  }
+  throw Error(ExitCode::kInput, fmt::format("{}: no model is there", path),
+              "a model is a Hugging Face folder (config.json), a checkpoint (manifest.json) or a "
+              "run (run.json)");
+}
+
+std::unique_ptr<ServedModel> load_served_model(FileSystem& files, const std::string& path,
+                                               const LoadOptions& options) {
+  const ModelPath found = find_model(files, path);
+  auto served = found.kind == ModelPath::Kind::kHuggingFace
+                    ? load_folder(files, found.path, options)
+                    : load_checkpoint(files, found.path);
+  served->path = found.path;
+  if (options.pack) pack_weights(served->model);
+  return served;
+}
+
+std::shared_ptr<const Tokenizer> load_model_tokenizer(FileSystem& files, const std::string& path) {
+  const auto has = [&](const char* name) { return files.exists(join_path(path, name)); };
+  if (!has("run.json") && !has("manifest.json")) return load_tokenizer(path);
+  return CheckpointReader(files, find_model(files, path).path).tokenizer();
+}
+
+}  // namespace heddle

@@ -1,0 +1,62 @@
+// A classifier that is ready to predict, wherever it came from.
+//
+//   std::unique_ptr<ServedModel> served = load_served_model(files, "runs/sst2");
+//   Tensor logits = served->model(batch);
+//
+// A path is what is found there: config.json makes it a Hugging Face folder, manifest.json a
+// checkpoint, run.json a run, of which its best checkpoint is taken, else its last.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "framework/io/file_system.h"
+#include "models/classifier.h"
+#include "models/tokenizers/tokenizer.h"
+
+namespace heddle {
+
+// How texts become token ids; kept with a trained model.
+struct TextSettings {
+  int64_t max_length = 128;
+  std::string truncation = "longest_first";
+  int64_t stride = 0;
+  // Columns of the data it was trained on: "" if not known.
+  std::string text_column, pair_column, label_column;
+
+  EncodeOptions encode_options() const;
+};
+
+struct ModelPath {
+  enum class Kind : uint8_t { kHuggingFace, kCheckpoint };
+  Kind kind;
+  std::string path;  // of the folder, or of the checkpoint that was chosen in a run
+};
+
+// Throws Error(kInput) that says what was looked for if nothing of the kind is at `path`, and
+// Error(kNoData) for a run without a checkpoint.
+ModelPath find_model(FileSystem& files, const std::string& path);
+
+struct ServedModel {
+  std::string path;  // that it was loaded from
+  ClassifierConfig config;
+  TextSettings text;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  Classifier model;
+
+  explicit ServedModel(const ClassifierConfig& c) : config(c), model(c) {}
+};
+
+struct LoadOptions {
+  bool pack = true;                 // for serving; false: keep plain weights (export)
+  bool fresh_head_allowed = false;  // features need no head
+};
+
+std::unique_ptr<ServedModel> load_served_model(FileSystem& files, const std::string& path,
+                                               const LoadOptions& options = {});
+
+// Its tokenizer alone; `path` may also be a tokenizer file or a folder that holds one.
+std::shared_ptr<const Tokenizer> load_model_tokenizer(FileSystem& files, const std::string& path);
+
+}  // namespace heddle

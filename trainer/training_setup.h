@@ -1,0 +1,50 @@
+// From a config to what a run works on: model, tokenizer, task, data.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "datasets/tokenized_dataset.h"
+#include "framework/comm/communicator.h"
+#include "framework/nn/arena.h"
+#include "trainer/config/schema.h"
+#include "trainer/served_model.h"
+#include "trainer/tasks/sequence_classification.h"
+
+namespace heddle {
+
+// The files and columns of a part of the data; columns that `part` does not name are those of
+// `train`.
+DataSource data_source(const DataFileConfig& part, const DataFileConfig& train);
+
+// The model before its first step.
+struct TrainingModel {
+  ClassifierConfig config;
+  TextSettings text;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  std::optional<SequenceClassification> task;
+  std::unique_ptr<Classifier> model;
+  std::unique_ptr<ParameterArena> arena;
+  std::vector<std::string> notes;        // what a user should know: a fresh head, dropped tensors
+  std::vector<std::string> source_hash;  // of the weight files it started from
+};
+
+// Builds the model and fills its parameters: from a folder, run or checkpoint, or at random. Marks
+// what config.model.train says as trainable.
+TrainingModel make_training_model(FileSystem& files, const Config& config, const Device& device);
+
+struct TrainingData {
+  TokenizedDataset train;
+  std::optional<TokenizedDataset> validation, test;
+  std::vector<std::pair<std::string, std::string>>
+      keys;  // "train" -> hash of contents and settings
+};
+
+// Tokenizes what is not in `cache_folder` yet (on rank 0) and opens it everywhere. Collective.
+TrainingData open_training_data(FileSystem& files, const Config& config, const TrainingModel& model,
+                                const std::string& cache_folder, ThreadPool& pool,
+                                Communicator& world);
+
+}  // namespace heddle

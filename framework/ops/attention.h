@@ -22,9 +22,10 @@ struct AttentionOptions {
 
 // qkv [T, 3 * heads * head_dim]: q, k and v beside one another, each [heads, head_dim]
 // -> [T, heads * head_dim]. The result of a row depends on its own segment only, bit for bit.
-// The probability of (query i, key j), counted in the segment, is dropped by word i % 4 of
-// Philox(key (seed, kAttentionDropout, layer, head), counter (row key of the segment's first row,
-// step, (i / 4) << 16 | j)); with dropout a segment has at most 65,536 rows.
+// The probability of (query i, key j), counted in the segment, is dropped by 16 bits of Philox(key
+// (seed, kAttentionDropout, layer, head), counter (row key of the segment's first row, step,
+// (i / 8) << 16 | j)): word i % 4, the upper bits if i % 8 < 4, else the lower. With dropout a
+// segment has at most 65,536 rows.
 Tensor attention(const Tensor& qkv, const Segments& segments, const AttentionOptions& options);
 
 namespace kernels {

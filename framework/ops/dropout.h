@@ -21,9 +21,11 @@ struct Dropout {
   bool active() const { return p > 0; }
 };
 
-// x [rows, features] -> the same shape. With p == 0 it is x itself. Feature f of a row is kept or
-// dropped by word (f % 64) / 16 of Philox(key (seed, kDropout, layer), counter (row key, step,
-// (f / 64) * 16 + f % 16)): words lie in the order that vectors of any width draw them.
+// x [rows, features] -> the same shape. With p == 0 it is x itself. p counts in units of 1 /
+// 65,536. Feature f of a row is kept or dropped by 16 bits of Philox(key (seed, kDropout, layer),
+// counter (row key, step, (f / 128) * 16 + f % 16)): the upper ones of word (f % 64) / 16 in the
+// first half of 128 features, the lower ones in the second. So vectors of any width draw them in
+// order.
 Tensor dropout(const Tensor& x, const Dropout& options);
 
 // Throws unless `options` fits a tensor of so many rows.

@@ -16,17 +16,19 @@ void dropout_rows(const float* x, const DropoutMask& mask, int64_t begin, int64_
                   float* y) {
   const F d;
   const Vec scale = hn::Set(d, mask.scale);
+  const PhiloxKeys philox(mask.key);
   for (int64_t row = begin; row < end; ++row) {
     const float* from = x + row * n;
     float* to = y + row * n;
-    for_dropout_row(mask, mask.row_keys[row], n, [&](int64_t i, int64_t count, Keep kept) HWY_ATTR {
-      if (count == lanes()) {
-        hn::StoreU(hn::IfThenElseZero(kept, hn::Mul(hn::LoadU(d, from + i), scale)), d, to + i);
-      } else {
-        const Vec v = hn::Mul(load_part(from + i, count), scale);
-        store_part(hn::IfThenElseZero(kept, v), to + i, count);
-      }
-    });
+    for_dropout_row(
+        mask, philox, mask.row_keys[row], n, [&](int64_t i, int64_t count, Keep kept) HWY_ATTR {
+          if (count == lanes()) {
+            hn::StoreU(hn::IfThenElseZero(kept, hn::Mul(hn::LoadU(d, from + i), scale)), d, to + i);
+          } else {
+            const Vec v = hn::Mul(load_part(from + i, count), scale);
+            store_part(hn::IfThenElseZero(kept, v), to + i, count);
+          }
+        });
   }
 }
 

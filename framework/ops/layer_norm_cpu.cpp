@@ -63,7 +63,7 @@ HWY_INLINE float sum_of(int64_t n, Term&& term) {
 }
 
 // z = mask(x) / (1 - p) + residual, of one row.
-HWY_INLINE void make_z(const LayerNormForward& a, int64_t row, float* z) {
+HWY_INLINE void make_z(const LayerNormForward& a, const PhiloxKeys& philox, int64_t row, float* z) {
   const F d;
   const float* x = a.x + row * a.n;
   const float* residual = a.residual ? a.residual + row * a.n : nullptr;
@@ -73,7 +73,7 @@ HWY_INLINE void make_z(const LayerNormForward& a, int64_t row, float* z) {
     return;
   }
   const Vec scale = hn::Set(d, a.mask.scale);
-  for_dropout_row(a.mask, a.mask.row_keys[row], a.n,
+  for_dropout_row(a.mask, philox, a.mask.row_keys[row], a.n,
                   [&](int64_t i, int64_t count, Keep kept) HWY_ATTR {
                     const bool whole = count == lanes();
                     const auto load = [&](const float* p) HWY_ATTR {
@@ -91,13 +91,14 @@ HWY_INLINE void make_z(const LayerNormForward& a, int64_t row, float* z) {
 void layer_norm_rows(const LayerNormForward& a, int64_t begin, int64_t end) {
   const F d;
   const bool plain = !a.residual && !a.mask.active();
+  const PhiloxKeys philox(a.mask.key);
   const float inverse = 1.0f / static_cast<float>(a.n);
   for (int64_t row = begin; row < end; ++row) {
     float* y = a.y + row * a.n;
     const float* z = a.x + row * a.n;
     if (!plain) {
       float* made = a.z ? a.z + row * a.n : y;
-      make_z(a, row, made);
+      make_z(a, philox, row, made);
       z = made;
     }
     const float mean = sum_of(a.n, [&](auto load, int64_t) HWY_ATTR { return load(z); }) * inverse;
@@ -125,6 +126,7 @@ void layer_norm_rows(const LayerNormForward& a, int64_t begin, int64_t end) {
 void layer_norm_backward_rows(const LayerNormBackward& a, int64_t begin, int64_t end, float* dgamma,
                               float* dbeta) {
   const F d;
+  const PhiloxKeys philox(a.mask.key);
   const float inverse = 1.0f / static_cast<float>(a.n);
   for (int64_t row = begin; row < end; ++row) {
     const float* dy = a.dy + row * a.n;
@@ -159,15 +161,16 @@ void layer_norm_backward_rows(const LayerNormBackward& a, int64_t begin, int64_t
     if (!a.mask.active() || !a.dx) continue;
     float* dx = a.dx + row * a.n;
     const Vec scale = hn::Set(d, a.mask.scale);
-    for_dropout_row(
-        a.mask, a.mask.row_keys[row], a.n, [&](int64_t i, int64_t count, Keep kept) HWY_ATTR {
-          if (count == lanes()) {
-            hn::StoreU(hn::IfThenElseZero(kept, hn::Mul(hn::LoadU(d, to + i), scale)), d, dx + i);
-          } else {
-            const Vec v = hn::Mul(load_part(to + i, count), scale);
-            store_part(hn::IfThenElseZero(kept, v), dx + i, count);
-          }
-        });
+    for_dropout_row(a.mask, philox, a.mask.row_keys[row], a.n,
+                    [&](int64_t i, int64_t count, Keep kept) HWY_ATTR {
+                      if (count == lanes()) {
+                        hn::StoreU(hn::IfThenElseZero(kept, hn::Mul(hn::LoadU(d, to + i), scale)),
+                                   d, dx + i);
+                      } else {
+                        const Vec v = hn::Mul(load_part(to + i, count), scale);
+                        store_part(hn::IfThenElseZero(kept, v), dx + i, count);
+                      }
+                    });
   }
 }
 

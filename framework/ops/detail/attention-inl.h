@@ -7,6 +7,9 @@
 #define HEDDLE_OPS_ATTENTION_INL_H_
 #endif
 
+#include <tuple>
+#include <utility>
+
 #include "framework/ops/detail/attention_unit.h"
 #include "framework/ops/detail/philox-inl.h"
 #include "framework/ops/detail/tiles-inl.h"
@@ -14,11 +17,11 @@
 HWY_BEFORE_NAMESPACE();
 namespace heddle::HWY_NAMESPACE {
 
-// Queries of a block: a multiple of 12 (whole tiles, and whole groups of 4 for dropout), as many as
+// Queries of a block: a multiple of 24 (whole tiles, and whole groups of 8 for dropout), as many as
 // fit `floats` with a row of scores each. A function of the sequence's length alone.
 HWY_INLINE int64_t block_rows(const AttentionUnit& u, int64_t floats) {
-  const int64_t fitting = floats / round_up(u.keys, lanes()) / 12 * 12;
-  const int64_t rows = fitting < 12 ? 12 : fitting;
+  const int64_t fitting = floats / round_up(u.keys, lanes()) / 24 * 24;
+  const int64_t rows = fitting < 24 ? 24 : fitting;
   return rows < u.queries ? rows : u.queries;
 }
 
@@ -44,11 +47,15 @@ HWY_INLINE void for_columns(int64_t n, Body&& body) {
   }
 }
 
-// Scores of one row to powers of 2, with the row's statistics. Columns [visible, width) become 0.
+// What is kept of a row: the greatest exponent, and 1 / the sum of the powers.
 struct RowStatistics {
   float maximum, inverse;
 };
-HWY_INLINE RowStatistics softmax_row(float* row, int64_t visible, int64_t width, float scale) {
+
+// Scores of one row to powers of 2; returns the maximum and the sum. Columns [visible, width)
+// become 0.
+HWY_INLINE std::pair<float, float> softmax_row(const Exp2& exp2, float* row, int64_t visible,
+                                               int64_t width, float scale) {
   const F d;
   const int64_t step = lanes();
   const int64_t whole = visible / step * step;
@@ -77,12 +84,12 @@ HWY_INLINE RowStatistics softmax_row(float* row, int64_t visible, int64_t width,
     done += step;
   }
   for (; done < width; done += step) hn::Store(hn::Zero(d), d, row + done);
-  return {maximum, 1.0f / hn::GetLane(hn::SumOfLanes(d, sum))};
+  return {maximum, hn::GetLane(hn::SumOfLanes(d, sum))};
 }
 
 // The same powers from saved statistics, normalised.
-HWY_INLINE void probabilities_row(float* row, int64_t visible, int64_t width, float scale,
-                                  RowStatistics saved) {
+HWY_INLINE void probabilities_row(const Exp2& exp2, float* row, int64_t visible, int64_t width,
+                                  float scale, RowStatistics saved) {
   const F d;
   const int64_t step = lanes();
   const Vec c = hn::Set(d, scale);
@@ -98,20 +105,23 @@ HWY_INLINE void probabilities_row(float* row, int64_t visible, int64_t width, fl
 }
 
 // Calls body(row of the block, first column, keep) for all vectors of rows [begin, end) of the
-// sequence by columns [0, n); begin is a multiple of 4.
+// sequence by columns [0, n); begin is a multiple of 8.
 template <typename Body>
 HWY_INLINE void for_attention_mask(const DropoutMask& mask, int64_t begin, int64_t end, int64_t n,
                                    Body&& body) {
   const U d;
+  const PhiloxKeys philox(mask.key);
   const int64_t key = mask.row_keys[0];
   const auto low = static_cast<uint32_t>(key);
   const auto high = static_cast<uint32_t>(static_cast<uint64_t>(key) >> 32);
-  for (int64_t i = begin; i < end; i += 4) {
+  for (int64_t i = begin; i < end; i += 8) {
     for (int64_t j = 0; j < n; j += lanes()) {
-      const auto counter = static_cast<uint32_t>(i / 4) << 16 | static_cast<uint32_t>(j);
-      const PhiloxWords words = philox(low, high, mask.step, hn::Iota(d, counter), mask.key);
-      for (int64_t w = 0; w < 4 && i + w < end; ++w) {
-        body(i + w - begin, j, keep(words.word[w], mask.last_dropped));
+      const auto counter = static_cast<uint32_t>(i / 8) << 16 | static_cast<uint32_t>(j);
+      const PhiloxWords words = philox(low, high, mask.step, hn::Iota(d, counter));
+      for (int64_t half = 0; half < 2; ++half) {
+        for (int64_t w = 0; w < 4 && i + 4 * half + w < end; ++w) {
+          body(i + 4 * half + w - begin, j, keep(words.word[w], half, mask.last_dropped));
+        }
       }
     }
   }
@@ -120,15 +130,17 @@ HWY_INLINE void for_attention_mask(const DropoutMask& mask, int64_t begin, int64
 HWY_INLINE int64_t forward_floats(const AttentionUnit& u) {
   const int64_t rows = block_rows(u, kForwardScores);
   return panel_floats(u.head_dim, u.keys) + panel_floats(u.keys, u.head_dim) +
-         rows * round_up(u.keys, lanes()) + round_up(rows, 16);
+         rows * round_up(u.keys, lanes()) + 2 * round_up(rows, 16);
 }
 
 void attention_forward(const AttentionUnit& u, float* scratch) {
   const F d;
+  const Exp2 exp2;
   const int64_t rows = block_rows(u, kForwardScores);
   const int64_t stride = round_up(u.keys, lanes());
+  const int64_t room = round_up(rows, 16);
   float* row_scale = scratch;
-  float* scores = row_scale + round_up(rows, 16);
+  float* scores = row_scale + 2 * room;
   float* key_panels = scores + rows * stride;
   float* value_panels = key_panels + panel_floats(u.head_dim, u.keys);
   const TileB k = pack_transposed(u.k.data, u.k.stride, u.keys, u.head_dim, key_panels);
@@ -141,17 +153,24 @@ void attention_forward(const AttentionUnit& u, float* scratch) {
     const int64_t width = round_up(keys, lanes());  // zero or masked beyond the keys
     product<false>(count, width, u.head_dim, {u.q.data + begin * u.q.stride, u.q.stride}, k,
                    {scores, stride});
+    float* maximum = row_scale + room;
     for (int64_t i = 0; i < count; ++i) {
-      const RowStatistics s =
-          softmax_row(scores + i * stride, u.visible(begin + i), width, u.scale);
-      row_scale[i] = s.inverse * u.mask.scale;
-      if (u.statistics) {
-        float* to = u.statistics + (begin + i) * u.statistics_stride;
-        to[0] = s.maximum;
-        to[1] = s.inverse;
-      }
+      std::tie(maximum[i], row_scale[i]) =
+          softmax_row(exp2, scores + i * stride, u.visible(begin + i), width, u.scale);
+    }
+    for (int64_t i = 0; i < count; i += lanes()) {
+      hn::Store(hn::Div(hn::Set(d, 1.0f), hn::Load(d, row_scale + i)), d, row_scale + i);
+    }
+    for (int64_t i = 0; i < count && u.statistics; ++i) {
+      float* to = u.statistics + (begin + i) * u.statistics_stride;
+      to[0] = maximum[i];
+      to[1] = row_scale[i];
     }
     if (u.mask.active()) {
+      const Vec kept_scale = hn::Set(d, u.mask.scale);
+      for (int64_t i = 0; i < count; i += lanes()) {
+        hn::Store(hn::Mul(hn::Load(d, row_scale + i), kept_scale), d, row_scale + i);
+      }
       for_attention_mask(u.mask, begin, end, keys, [&](int64_t i, int64_t j, Keep kept) HWY_ATTR {
         float* at = scores + i * stride + j;
         hn::Store(hn::IfThenElseZero(kept, hn::Load(d, at)), d, at);
@@ -196,6 +215,7 @@ HWY_INLINE int64_t backward_floats(const AttentionUnit& u) {
 
 void attention_backward(const AttentionUnit& u, float* scratch) {
   const F d;
+  const Exp2 exp2;
   const int64_t rows = block_rows(u, kBackwardScores);
   const int64_t stride = round_up(u.keys, lanes());
   float* probabilities = scratch;
@@ -228,7 +248,7 @@ void attention_backward(const AttentionUnit& u, float* scratch) {
                    {gradients, stride});
     for (int64_t i = 0; i < count; ++i) {
       const float* saved = u.statistics + (begin + i) * u.statistics_stride;
-      probabilities_row(probabilities + i * stride, u.visible(begin + i), width, u.scale,
+      probabilities_row(exp2, probabilities + i * stride, u.visible(begin + i), width, u.scale,
                         {saved[0], saved[1]});
     }
     if (u.mask.active()) {

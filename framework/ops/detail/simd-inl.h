@@ -72,25 +72,41 @@ HWY_INLINE void for_vectors(int64_t n, Body&& body) {
   }
 }
 
-// 2^x for x in [-126, 127]; below that 0, above it is clamped. Relative error 1.2e-7.
-HWY_INLINE Vec exp2(Vec x) {
-  const F d;
-  const I di;
-  const auto underflow = hn::Lt(x, hn::Set(d, -126.0f));
-  x = hn::Min(hn::Max(x, hn::Set(d, -126.0f)), hn::Set(d, 127.0f));
-  const Vec whole = hn::Round(x);
-  const Vec f = hn::Sub(x, whole);
-  Vec p = hn::Set(d, 0.00015345809515565634f);
-  p = hn::MulAdd(p, f, hn::Set(d, 0.0013399930903688073f));
-  p = hn::MulAdd(p, f, hn::Set(d, 0.009618489071726799f));
-  p = hn::MulAdd(p, f, hn::Set(d, 0.05550328642129898f));
-  p = hn::MulAdd(p, f, hn::Set(d, 0.24022646248340607f));
-  p = hn::MulAdd(p, f, hn::Set(d, 0.6931471824645996f));
-  p = hn::MulAdd(p, f, hn::Set(d, 1.0f));
-  const auto exponent = hn::ShiftLeft<23>(hn::ConvertTo(di, whole));
-  p = hn::BitCast(d, hn::Add(hn::BitCast(di, p), exponent));
-  return hn::IfThenZeroElse(underflow, p);
-}
+// 2^x for x in [-126, 127]; below that 0, above it is clamped. Relative error 1.2e-7. An object
+// holds the coefficients, so that a nest of short loops loads them once.
+struct Exp2 {
+  // Not defaulted: only what is written out is compiled for this instruction set.
+  HWY_INLINE Exp2()
+      : lowest(hn::Set(F(), -126.0f)),
+        highest(hn::Set(F(), 127.0f)),
+        c6(hn::Set(F(), 0.00015345809515565634f)),
+        c5(hn::Set(F(), 0.0013399930903688073f)),
+        c4(hn::Set(F(), 0.009618489071726799f)),
+        c3(hn::Set(F(), 0.05550328642129898f)),
+        c2(hn::Set(F(), 0.24022646248340607f)),
+        c1(hn::Set(F(), 0.6931471824645996f)),
+        c0(hn::Set(F(), 1.0f)) {}
+
+  HWY_INLINE Vec operator()(Vec x) const {
+    const F d;
+    const I di;
+    const auto underflow = hn::Lt(x, lowest);
+    x = hn::Min(hn::Max(x, lowest), highest);
+    const Vec whole = hn::Round(x);
+    const Vec f = hn::Sub(x, whole);
+    Vec p = hn::MulAdd(c6, f, c5);
+    p = hn::MulAdd(p, f, c4);
+    p = hn::MulAdd(p, f, c3);
+    p = hn::MulAdd(p, f, c2);
+    p = hn::MulAdd(p, f, c1);
+    p = hn::MulAdd(p, f, c0);
+    const auto exponent = hn::ShiftLeft<23>(hn::ConvertTo(di, whole));
+    p = hn::BitCast(d, hn::Add(hn::BitCast(di, p), exponent));
+    return hn::IfThenZeroElse(underflow, p);
+  }
+
+  Vec lowest, highest, c6, c5, c4, c3, c2, c1, c0;
+};
 
 // e^x; 0 below -87.3, clamped above 88. The argument is reduced in two parts (Cody and Waite).
 HWY_INLINE Vec exp(Vec x) {
@@ -98,7 +114,7 @@ HWY_INLINE Vec exp(Vec x) {
   const Vec whole = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504088896f)));
   Vec r = hn::NegMulAdd(whole, hn::Set(d, 0.693359375f), x);
   r = hn::NegMulAdd(whole, hn::Set(d, -2.12194440e-4f), r);
-  return exp2(hn::MulAdd(r, hn::Set(d, 1.44269504088896f), whole));
+  return Exp2()(hn::MulAdd(r, hn::Set(d, 1.44269504088896f), whole));
 }
 
 // A rational function x P(x²) / Q(x²), clamped to [-1, 1]; `p` and `q` from the highest power.

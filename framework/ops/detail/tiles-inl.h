@@ -11,6 +11,7 @@
 #endif
 
 #include <array>
+#include <type_traits>
 #include <utility>
 
 #include "framework/ops/detail/simd-inl.h"
@@ -50,44 +51,62 @@ struct TileC {
   const float* row_scale = nullptr;
 };
 
+// body(0), …, body(kCount - 1) with constants: what they index stays in registers.
+template <int kCount, typename Body>
+HWY_INLINE void unrolled(Body&& body) {
+  [&]<int... i>(std::integer_sequence<int, i...>) HWY_ATTR {
+    (body(std::integral_constant<int, i>()), ...);
+  }
+  (std::make_integer_sequence<int, kCount>());
+}
+
 template <int kRows, int kVectors, bool kTransposed>
 void tile(const TileA& a, const float* b, int64_t b_step, int64_t depth, int64_t columns,
           const TileC& c) {
   const F d;
   const int64_t step = lanes();
   const int64_t last = columns - (kVectors - 1) * step;  // columns of the last vector
-  Vec sum[kRows][kVectors];
-  for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVectors; ++v) {
-      const float* from = c.data + r * c.stride + v * step;
-      if (!c.accumulate)
-        sum[r][v] = hn::Zero(d);
-      else if (v + 1 < kVectors || last == step)
-        sum[r][v] = hn::LoadU(d, from);
-      else
-        sum[r][v] = load_part(from, last);
-    }
-  }
+  const bool whole = last == step;
+  float* const out = c.data;
+  const int64_t stride = c.stride;
   const float* element = a.data;
-  for (int64_t k = 0; k < depth; ++k, b += b_step, element += kTransposed ? a.stride : 1) {
+  const int64_t a_stride = a.stride;
+  Vec sum[kRows][kVectors];
+  if (c.accumulate) {
+    unrolled<kRows>([&](auto r) HWY_ATTR {
+      unrolled<kVectors>([&](auto v) HWY_ATTR {
+        const float* from = out + r * stride + v * step;
+        sum[r][v] = v + 1 < kVectors || whole ? hn::LoadU(d, from) : load_part(from, last);
+      });
+    });
+  } else {
+    unrolled<kRows>([&](auto r) HWY_ATTR {
+      unrolled<kVectors>([&](auto v) HWY_ATTR { sum[r][v] = hn::Zero(d); });
+    });
+  }
+  for (int64_t k = 0; k < depth; ++k, b += b_step, element += kTransposed ? a_stride : 1) {
     Vec column[kVectors];
-    for (int v = 0; v < kVectors; ++v) column[v] = hn::LoadU(d, b + v * step);
-    for (int r = 0; r < kRows; ++r) {
-      const Vec x = hn::Set(d, element[kTransposed ? r : r * a.stride]);
-      for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(x, column[v], sum[r][v]);
-    }
+    unrolled<kVectors>([&](auto v) HWY_ATTR { column[v] = hn::LoadU(d, b + v * step); });
+    unrolled<kRows>([&](auto r) HWY_ATTR {
+      const Vec x = hn::Set(d, element[kTransposed ? int64_t{r} : r * a_stride]);
+      unrolled<kVectors>([&](auto v) HWY_ATTR { sum[r][v] = hn::MulAdd(x, column[v], sum[r][v]); });
+    });
   }
-  for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVectors; ++v) {
-      float* to = c.data + r * c.stride + v * step;
-      Vec y = sum[r][v];
-      if (c.row_scale) y = hn::Mul(y, hn::Set(d, c.row_scale[r]));
-      if (v + 1 < kVectors || last == step)
-        hn::StoreU(y, d, to);
+  if (const float* row_scale = c.row_scale) {
+    unrolled<kRows>([&](auto r) HWY_ATTR {
+      const Vec x = hn::Set(d, row_scale[r]);
+      unrolled<kVectors>([&](auto v) HWY_ATTR { sum[r][v] = hn::Mul(sum[r][v], x); });
+    });
+  }
+  unrolled<kRows>([&](auto r) HWY_ATTR {
+    unrolled<kVectors>([&](auto v) HWY_ATTR {
+      float* to = out + r * stride + v * step;
+      if (v + 1 < kVectors || whole)
+        hn::StoreU(sum[r][v], d, to);
       else
-        store_part(y, to, last);
-    }
-  }
+        store_part(sum[r][v], to, last);
+    });
+  });
 }
 
 using Tile = void (*)(const TileA&, const float*, int64_t, int64_t, int64_t, const TileC&);
@@ -141,46 +160,49 @@ HWY_INLINE TileB pack_rows(const float* x, int64_t stride, int64_t n, int64_t d,
   return {panels, width, n * width};
 }
 
-// The rows of x [n, d] as B [d, n], the transpose; columns beyond n are zero.
+// The rows of x [n, d] as B [d, n], the transpose; columns from n to the end of n's last vector are
+// zero.
 HWY_INLINE TileB pack_transposed(const float* x, int64_t stride, int64_t n, int64_t d,
                                  float* panels) {
   const int64_t width = 2 * lanes();
-  for (int64_t begin = 0; begin < n; begin += width) {
-    float* panel = panels + begin * d;
-    const int64_t rows = n - begin < width ? n - begin : width;
-    const float* from = x + begin * stride;
-    int64_t done = 0;  // rows that went by blocks of 4 x 4
-#if HWY_TARGET != HWY_SCALAR
-    const hn::FixedTag<float, 4> d4;
-    const hn::RepartitionToWide<decltype(d4)> d2;
-    for (; done + 4 <= rows; done += 4) {
-      const float* r = from + done * stride;
-      for (int64_t c = 0; c + 4 <= d; c += 4) {
-        const auto a0 = hn::LoadU(d4, r + c);
-        const auto a1 = hn::LoadU(d4, r + stride + c);
-        const auto a2 = hn::LoadU(d4, r + 2 * stride + c);
-        const auto a3 = hn::LoadU(d4, r + 3 * stride + c);
-        const auto l01 = hn::BitCast(d2, hn::InterleaveLower(d4, a0, a1));
-        const auto u01 = hn::BitCast(d2, hn::InterleaveUpper(d4, a0, a1));
-        const auto l23 = hn::BitCast(d2, hn::InterleaveLower(d4, a2, a3));
-        const auto u23 = hn::BitCast(d2, hn::InterleaveUpper(d4, a2, a3));
-        float* to = panel + c * width + done;
-        hn::StoreU(hn::BitCast(d4, hn::InterleaveLower(d2, l01, l23)), d4, to);
-        hn::StoreU(hn::BitCast(d4, hn::InterleaveUpper(d2, l01, l23)), d4, to + width);
-        hn::StoreU(hn::BitCast(d4, hn::InterleaveLower(d2, u01, u23)), d4, to + 2 * width);
-        hn::StoreU(hn::BitCast(d4, hn::InterleaveUpper(d2, u01, u23)), d4, to + 3 * width);
-      }
-      for (int64_t c = d / 4 * 4; c < d; ++c) {
-        for (int64_t j = 0; j < 4; ++j) panel[c * width + done + j] = r[j * stride + c];
-      }
+#if HWY_TARGET == HWY_SCALAR
+  for (int64_t j = 0; j < n; ++j) {
+    for (int64_t c = 0; c < d; ++c)
+      panels[j / width * width * d + c * width + j % width] = x[j * stride + c];
+  }
+#else
+  const hn::FixedTag<float, 4> d4;
+  const hn::RepartitionToWide<decltype(d4)> d2;
+  HWY_ALIGN static constexpr float kZeros[4] = {};
+  const int64_t end = round_up(n, lanes());
+  for (int64_t j = 0; j < end; j += 4) {  // blocks of 4 x 4
+    float* panel = panels + j / width * width * d + j % width;
+    const float* rows[4];
+    int64_t steps[4];  // a row that is not there is zeros, again and again
+    for (int64_t i = 0; i < 4; ++i) {
+      rows[i] = j + i < n ? x + (j + i) * stride : kZeros;
+      steps[i] = j + i < n ? 1 : 0;
     }
-#endif
-    for (int64_t c = 0; c < d && done < width; ++c) {
-      for (int64_t j = done; j < width; ++j) {
-        panel[c * width + j] = j < rows ? from[j * stride + c] : 0.0f;
-      }
+    for (int64_t c = 0; c + 4 <= d; c += 4) {
+      const auto a0 = hn::LoadU(d4, rows[0] + c * steps[0]);
+      const auto a1 = hn::LoadU(d4, rows[1] + c * steps[1]);
+      const auto a2 = hn::LoadU(d4, rows[2] + c * steps[2]);
+      const auto a3 = hn::LoadU(d4, rows[3] + c * steps[3]);
+      const auto l01 = hn::BitCast(d2, hn::InterleaveLower(d4, a0, a1));
+      const auto u01 = hn::BitCast(d2, hn::InterleaveUpper(d4, a0, a1));
+      const auto l23 = hn::BitCast(d2, hn::InterleaveLower(d4, a2, a3));
+      const auto u23 = hn::BitCast(d2, hn::InterleaveUpper(d4, a2, a3));
+      float* to = panel + c * width;
+      hn::StoreU(hn::BitCast(d4, hn::InterleaveLower(d2, l01, l23)), d4, to);
+      hn::StoreU(hn::BitCast(d4, hn::InterleaveUpper(d2, l01, l23)), d4, to + width);
+      hn::StoreU(hn::BitCast(d4, hn::InterleaveLower(d2, u01, u23)), d4, to + 2 * width);
+      hn::StoreU(hn::BitCast(d4, hn::InterleaveUpper(d2, u01, u23)), d4, to + 3 * width);
+    }
+    for (int64_t c = d / 4 * 4; c < d; ++c) {
+      for (int64_t i = 0; i < 4; ++i) panel[c * width + i] = rows[i][c * steps[i]];
     }
   }
+#endif
   return {panels, width, d * width};
 }
 

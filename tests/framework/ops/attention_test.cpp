@@ -30,10 +30,12 @@ double mask_of(const AttentionOptions& o, int64_t first_row, int64_t head, int64
   const auto row_key = static_cast<uint64_t>(o.dropout.row_keys.data<int64_t>()[first_row]);
   const PhiloxBlock words =
       philox({static_cast<uint32_t>(row_key), static_cast<uint32_t>(row_key >> 32),
-              static_cast<uint32_t>(o.dropout.step), static_cast<uint32_t>(i / 4 << 16 | j)},
+              static_cast<uint32_t>(o.dropout.step), static_cast<uint32_t>(i / 8 << 16 | j)},
              key);
-  const auto word = static_cast<double>(static_cast<int32_t>(words[static_cast<size_t>(i % 4)]));
-  return word + 0x1p31 >= o.dropout.p * 0x1p32 ? 1.0 / (1.0 - o.dropout.p) : 0.0;
+  const uint32_t word = words[static_cast<size_t>(i % 4)];
+  const auto bits = static_cast<int16_t>(i % 8 < 4 ? word >> 16 : word & 0xffff);
+  const long dropped = std::lround(o.dropout.p * 65536);
+  return bits + 32768 >= dropped ? 65536.0 / static_cast<double>(65536 - dropped) : 0.0;
 }
 
 std::vector<double> attention_oracle(const Tensor& qkv, const Segments& segments,

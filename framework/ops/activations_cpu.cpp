@@ -31,7 +31,7 @@ void activation_span(Elementwise kind, const float* x, float* y, int64_t n) {
       case Elementwise::kTanh:
         return store(tanh(v), y);
       case Elementwise::kRelu:
-        return store(hn::Max(v, hn::Zero(d)), y);
+        return store(hn::Max(hn::Zero(d), v), y);
     }
   });
 }

@@ -191,7 +191,7 @@ HWY_INLINE void softmax_backward_row(float* p, float* dp, int64_t width, float k
   const Vec scale = hn::Set(d, kept_scale);
   Vec sum = zero;
   for (int64_t j = 0; j < width; j += step) {
-    const Vec kept = hn::Mul(hn::Max(hn::Load(d, p + j), zero), scale);
+    const Vec kept = hn::Mul(hn::Max(zero, hn::Load(d, p + j)), scale);
     sum = hn::MulAdd(kept, hn::Load(d, dp + j), sum);
   }
   const Vec inner = hn::SumOfLanes(d, sum);
@@ -199,7 +199,7 @@ HWY_INLINE void softmax_backward_row(float* p, float* dp, int64_t width, float k
   for (int64_t j = 0; j < width; j += step) {
     const Vec signed_p = hn::Load(d, p + j);
     const Vec probability = hn::Abs(signed_p);
-    const Vec kept = hn::Mul(hn::Max(signed_p, zero), scale);
+    const Vec kept = hn::Mul(hn::Max(zero, signed_p), scale);
     // p (dp mask scale - inner), with p mask scale at hand.
     const Vec ds = hn::NegMulAdd(probability, inner, hn::Mul(kept, hn::Load(d, dp + j)));
     hn::Store(hn::Mul(ds, factor), d, dp + j);

@@ -73,12 +73,14 @@ HWY_INLINE void for_vectors(int64_t n, Body&& body) {
 }
 
 // 2^x for x in [-126, 127]; below that 0, above it is clamped. Relative error 1.2e-7. An object
-// holds the coefficients, so that a nest of short loops loads them once.
+// holds the coefficients, so that a nest of short loops loads them once. NaN stays NaN: x86's
+// minimum and maximum return their second operand then, here and below.
 struct Exp2 {
   // Not defaulted: only what is written out is compiled for this instruction set.
   HWY_INLINE Exp2()
       : lowest(hn::Set(F(), -126.0f)),
         highest(hn::Set(F(), 127.0f)),
+        shift(hn::Set(F(), 12582912.0f)),
         c6(hn::Set(F(), 0.00015345809515565634f)),
         c5(hn::Set(F(), 0.0013399930903688073f)),
         c4(hn::Set(F(), 0.009618489071726799f)),
@@ -91,21 +93,22 @@ struct Exp2 {
     const F d;
     const I di;
     const auto underflow = hn::Lt(x, lowest);
-    x = hn::Min(hn::Max(x, lowest), highest);
-    const Vec whole = hn::Round(x);
-    const Vec f = hn::Sub(x, whole);
+    x = hn::Min(highest, hn::Max(lowest, x));
+    // Added to 1.5 * 2^23, a number is rounded to an integer, which stands in the lowest bits.
+    const Vec shifted = hn::Add(x, shift);
+    const Vec f = hn::Sub(x, hn::Sub(shifted, shift));
     Vec p = hn::MulAdd(c6, f, c5);
     p = hn::MulAdd(p, f, c4);
     p = hn::MulAdd(p, f, c3);
     p = hn::MulAdd(p, f, c2);
     p = hn::MulAdd(p, f, c1);
     p = hn::MulAdd(p, f, c0);
-    const auto exponent = hn::ShiftLeft<23>(hn::ConvertTo(di, whole));
+    const auto exponent = hn::ShiftLeft<23>(hn::BitCast(di, shifted));
     p = hn::BitCast(d, hn::Add(hn::BitCast(di, p), exponent));
     return hn::IfThenZeroElse(underflow, p);
   }
 
-  Vec lowest, highest, c6, c5, c4, c3, c2, c1, c0;
+  Vec lowest, highest, shift, c6, c5, c4, c3, c2, c1, c0;
 };
 
 // e^x; 0 below -87.3, clamped above 88. The argument is reduced in two parts (Cody and Waite).
@@ -121,14 +124,14 @@ HWY_INLINE Vec exp(Vec x) {
 template <size_t P, size_t Q>
 HWY_INLINE Vec odd_rational(Vec x, float limit, const float (&p)[P], const float (&q)[Q]) {
   const F d;
-  x = hn::Min(hn::Max(x, hn::Set(d, -limit)), hn::Set(d, limit));
+  x = hn::Min(hn::Set(d, limit), hn::Max(hn::Set(d, -limit), x));
   const Vec u = hn::Mul(x, x);
   Vec above = hn::Set(d, p[0]);
   for (size_t i = 1; i < P; ++i) above = hn::MulAdd(above, u, hn::Set(d, p[i]));
   Vec below = hn::Set(d, q[0]);
   for (size_t i = 1; i < Q; ++i) below = hn::MulAdd(below, u, hn::Set(d, q[i]));
   const Vec y = hn::Div(hn::Mul(x, above), below);
-  return hn::Min(hn::Max(y, hn::Set(d, -1.0f)), hn::Set(d, 1.0f));
+  return hn::Min(hn::Set(d, 1.0f), hn::Max(hn::Set(d, -1.0f), y));
 }
 
 // Absolute error 3.5e-7; coefficients by weighted least squares on the relative error.

@@ -84,6 +84,14 @@ TEST(Sigmoid, DoesNotOverflow) {
   EXPECT_NEAR(sigmoid(1.5f), 1 / (1 + std::exp(-1.5)), 1e-7);
 }
 
+TEST(Activations, NanStaysNan) {
+  const Tensor x = tensor_of<float>({NAN, 1, NAN});
+  for (const auto& op : {gelu, heddle::tanh, relu, softmax}) {
+    EXPECT_TRUE(std::isnan(op(x).data<float>()[0]));
+    EXPECT_TRUE(std::isnan(op(x).data<float>()[2]));
+  }
+}
+
 TEST(Activations, ThreadsAndPlaceDoNotChangeBits) {
   const Tensor x = random_tensor({30001}, "x", -5, 5);
   for (const auto& op : {gelu, heddle::tanh, relu}) {

@@ -180,6 +180,45 @@ TEST(Attention, LargeScoresDoNotOverflow) {
       1e-3);
 }
 
+TEST(Attention, NanInAQueryOrAKeyReachesTheOutput) {
+  for (const int64_t column : {0, 8}) {
+    const Tensor qkv = random_tensor({9, 24}, "qkv");
+    qkv.data<float>()[8 * 24 + column] = NAN;
+    const Tensor y = attention(qkv, segments_of({9}), {});
+    EXPECT_TRUE(std::isnan(y.data<float>()[8 * 8]));
+  }
+}
+
+// The last three queries of a sequence of 40 look at all its keys.
+TEST(Attention, QueriesMayBeFewerThanKeys) {
+  constexpr int64_t kRows = 40, kWidth = 24, kFirst = 37;
+  const Tensor qkv = random_tensor({kRows, 3 * kWidth}, "qkv");
+  const Tensor dy = Tensor::zeros({kRows, kWidth});
+  dy.rows(kFirst, kRows).copy_from(random_tensor({3, kWidth}, "dy"));
+  const Segments queries = segments_of({3}), keys = segments_of({kRows});
+  for (const bool causal : {false, true}) {
+    const AttentionOptions o{.heads = 2, .scale = 0.3f, .causal = causal};
+    const Tensor x = variable(qkv);
+    const Tensor whole = attention(x, keys, o);
+    backward(whole, dy);
+
+    const kernels::AttentionShape shape{queries, keys, kWidth / 2, o};
+    const auto part = [&](const Tensor& t, int64_t i, int64_t row) {
+      return kernels::AttentionMatrix{t.data<float>() + row * t.dim(1) + i * kWidth, t.dim(1)};
+    };
+    const kernels::AttentionInputs inputs{part(qkv, 0, kFirst), part(qkv, 1, 0), part(qkv, 2, 0)};
+    const Tensor y = Tensor::empty({3, kWidth}), statistics = Tensor::empty({3, 2, 2});
+    kernels::attention(Cpu{}, shape, inputs, part(y, 0, 0), statistics.data<float>());
+    EXPECT_TRUE(same_bits(y, whole.rows(kFirst, kRows)));
+
+    const Tensor dqkv = Tensor::zeros({kRows, 3 * kWidth});
+    kernels::attention_backward(Cpu{}, shape, inputs, statistics.data<float>(), part(dy, 0, kFirst),
+                                {part(dqkv, 0, kFirst), part(dqkv, 1, 0), part(dqkv, 2, 0)});
+    const auto expected = dense_gradient(x).span<float>();
+    expect_near(dqkv, std::vector<double>(expected.begin(), expected.end()), 1e-6);
+  }
+}
+
 TEST(Attention, MetaDeviceInfersTheShape) {
   const Tensor qkv = Tensor::empty({20, 96}, DType::kF32, Device::meta());
   const Tensor y = attention(qkv, segments_of({13, 7}, Device::meta()), {.heads = 2});

@@ -432,8 +432,7 @@ class Inspector {
     const Handle hdf5(H5Fopen(channel_->path.c_str(), H5F_ACC_RDONLY, access), H5Fclose);
     check_call_(hid_t{hdf5}, "H5Fopen");
     file_bytes_ = channel_->file->size();
-    const Handle root(check_call_(H5Gopen2(hdf5, "/", H5P_DEFAULT), "H5Gopen2"), H5Gclose);
-    visit(root, "", 0);
+    visit(hdf5, "", 0);
     return std::move(datasets_);
   }
 

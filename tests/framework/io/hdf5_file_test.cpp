@@ -8,6 +8,11 @@
 #include "tests/framework/io/scratch.h"
 #include "tests/support/faulty_file_system.h"
 
+// HDF5 1.10 itself loses some 50 bytes where the continuation of an object's header cannot be read.
+extern "C" const char* __lsan_default_suppressions() {
+  return "leak:libhdf5";
+}
+
 namespace heddle {
 namespace {
 
@@ -198,6 +203,10 @@ TEST(Hdf5File, OtherFilesAreRefusedInHdf5sWords) {
   EXPECT_TRUE(has(error_text([&] { Hdf5Reader(disk, "text"); }),
                   "text: HDF5 H5Fopen failed: file signature not found"));
   EXPECT_TRUE(has(error_text([&] { Hdf5Reader(disk, "none"); }), "none: cannot open"));
+  write_all_types(disk, "cut.h5");
+  disk.open("cut.h5", OpenMode::kUpdate)->truncate(disk.size("cut.h5") - 1);
+  EXPECT_TRUE(
+      has(error_text([&] { Hdf5Reader(disk, "cut.h5"); }), "cut.h5: HDF5 H5Fopen failed: "));
   write_new_file(disk, "a.h5", "");
   EXPECT_TRUE(
       has(error_text([&] { Hdf5Writer(disk, "a.h5"); }), "a.h5: cannot create: File exists"));
@@ -225,6 +234,7 @@ TEST(Hdf5File, WhatHeddleNeverWritesIsRefused) {
       {"long_mark", "dataset 'a' has an unknown mark"},
       {"named_type", "dataset 'a' has a named type"},
       {"type_object", "dataset 't' is neither group nor dataset"},
+      {"huge", "dataset 'a' has too many elements"},
       {"null_space", "dataset 'a' has no shape"},
       {"late", "dataset 'a' has no data"},
       {"deep", "lies in too many groups"},

@@ -132,5 +132,13 @@ def late(f):
 
 
 @case
+def huge(f):
+    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    creation.set_alloc_time(h5py.h5d.ALLOC_TIME_LATE)
+    shape = h5py.h5s.create_simple((2**61, 2**61))
+    h5py.h5d.create(f.id, b"a", h5py.h5t.IEEE_F32LE, shape, creation)
+
+
+@case
 def deep(f):
     f["/".join("abcdefghijkl")] = VALUES

@@ -22,10 +22,11 @@ SparseRows to_rows(const Gradient& gradient) {
 GradientArena::GradientArena(const ParameterArena& parameters, Communicator& group, bool canonical)
     : group_(group) {
   const auto& all = parameters.entries();
+  int64_t sparse_count = 0;
   for (auto entry = all.rbegin(); entry != all.rend(); ++entry) {
     if (!entry->parameter->trainable) continue;
     const bool sparse = entry->parameter->row_sparse;
-    entries_.push_back({&*entry, sparse ? 0 : size_, sparse});
+    entries_.push_back({&*entry, sparse ? sparse_count++ : size_, sparse});
     if (!sparse) size_ += (entry->numel + kAlignment - 1) / kAlignment * kAlignment;
   }
   reducer_ =
@@ -86,14 +87,13 @@ void GradientArena::collect_dense() {
 }
 
 void GradientArena::collect_sparse() {
-  size_t i = 0;
   for (const Entry& entry : entries_) {
     if (!entry.sparse) continue;
     const Gradient& gradient = variable_state(entry.parameter->parameter->value).gradient;
     SparseRows rows;
     rows.width = entry.parameter->parameter->shape()[1];
     if (gradient.defined()) rows = to_rows(gradient);
-    row_accumulators_[i++].push(std::move(rows));
+    row_accumulators_[static_cast<size_t>(entry.offset)].push(std::move(rows));
   }
 }
 
@@ -111,12 +111,8 @@ std::span<float> GradientArena::dense(const Entry& entry) const {
 }
 
 SparseRows& GradientArena::sparse(const Entry& entry) {
-  size_t i = 0;
-  for (const Entry& e : entries_) {
-    if (&e == &entry) return rows_[i];
-    i += e.sparse;
-  }
-  throw std::invalid_argument("[gradients] an entry of another arena.");
+  check(entry.sparse, "[gradients] '{}' has a dense gradient.", entry.parameter->name);
+  return rows_[static_cast<size_t>(entry.offset)];
 }
 
 }  // namespace heddle

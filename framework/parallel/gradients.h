@@ -27,7 +27,7 @@ class GradientArena {
  public:
   struct Entry {
     const ParameterArena::Entry* parameter;
-    int64_t offset;  // of a dense gradient in the block
+    int64_t offset;  // of a dense gradient in the block; of a sparse one among the sparse ones
     bool sparse;
   };
 

@@ -58,6 +58,7 @@ void read_main(const JsonView& view, TokenizerConfig& config) {
   // Where there is no limit the reference writes 1e30.
   const double longest = view.get_or("model_max_length", 0.0);
   if (longest >= 1 && longest < 1e9) config.model_max_length = static_cast<int64_t>(longest);
+  read_specials(view, config);
   if (!view.has("added_tokens_decoder")) return;
   const JsonView tokens = view["added_tokens_decoder"];
   for (const std::string& key : tokens.keys()) {
@@ -106,7 +107,6 @@ TokenizerConfig read_tokenizer_config(const TokenizerFiles& files, const std::st
     use(JsonView(document, path), config);
   };
   read("tokenizer_config.json", read_main);
-  read("tokenizer_config.json", read_specials);
   if (config.added.empty()) {  // newer folders keep it for older readers only
     read("special_tokens_map.json", read_specials);
     read("added_tokens.json", read_old_added);

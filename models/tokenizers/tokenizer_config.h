@@ -11,6 +11,8 @@
 
 namespace heddle {
 
+class JsonView;
+
 struct TokenizerConfig {
   std::string tokenizer_class;  // "" if not said
   bool do_lower_case = true;
@@ -32,6 +34,6 @@ extern const std::vector<std::string> kTokenNames;
 TokenizerConfig read_tokenizer_config(const TokenizerFiles& files, const std::string& origin);
 
 // {"content": "[MASK]", "lstrip": false, ...}
-AddedToken read_added_token(const class JsonView& view);
+AddedToken read_added_token(const JsonView& view);
 
 }  // namespace heddle

@@ -37,10 +37,13 @@ void append_csv(std::string_view value, std::string& out) {
     return;
   }
   out += '"';
-  for (const char c : value) {
-    if (c == '"') out += '"';
-    out += c;
+  size_t quote;
+  while ((quote = value.find('"')) != std::string_view::npos) {
+    out += value.substr(0, quote + 1);
+    out += '"';
+    value.remove_prefix(quote + 1);
   }
+  out += value;
   out += '"';
 }
 

@@ -1,0 +1,162 @@
+#include "framework/optim/optimizer.h"
+
+#include <cmath>
+
+#include "framework/comm/single.h"
+#include "framework/comm/threads.h"
+#include "framework/parallel/vocab_embedding.h"
+#include "tests/support/tensors.h"
+
+namespace heddle {
+namespace {
+
+// A table looked up by ids, and a plain vector; its gradient is made by hand.
+struct Toy : Module {
+  explicit Toy(bool sparse = true) : table(6, 4, {}), shift({3}) {
+    table.weight.row_sparse = sparse;
+  }
+  void visit(Visitor& v) override {
+    v("table", table);
+    v("shift", shift);
+  }
+  VocabEmbedding table;
+  Parameter shift;
+};
+
+// A toy, its gradients and an optimizer on one rank.
+struct Bench {
+  explicit Bench(OptimizerOptions options, Communicator& group, bool sparse = true)
+      : model(sparse), arena(model, Device::cpu()) {
+    initialize(arena, 5);
+    gradients.emplace(arena, group, true);
+    optimizer.emplace(arena, *gradients, group, std::move(options));
+  }
+
+  // Rows 1 and 4 of the table get `g` times 1, 2, …; the vector gets g.
+  void set_gradient(float g) {
+    gradients->begin(1);
+    gradients->begin_pass();
+    for (const GradientArena::Entry& entry : gradients->entries()) {
+      const Tensor& value = entry.parameter->parameter->value;
+      Variable& state = variable_state(value);
+      if (entry.parameter->name == "shift") {
+        state.slot.fill(g);
+        state.gradient = Gradient(state.slot);
+        continue;
+      }
+      std::vector<float> rows;
+      for (int i = 1; i <= 8; ++i) rows.push_back(g * static_cast<float>(i));
+      const Tensor values = Tensor::from<float>(rows, {2, 4});
+      if (entry.sparse) {
+        state.gradient = Gradient(tensor_of(std::vector<int32_t>{1, 4}), values);
+      } else {
+        state.slot.fill(0);
+        state.slot.rows(1, 2).copy_from(values.rows(0, 1));
+        state.slot.rows(4, 5).copy_from(values.rows(1, 2));
+        state.gradient = Gradient(state.slot);
+      }
+    }
+    gradients->end_pass();
+    gradients->all_reduce();
+  }
+
+  Toy model;
+  ParameterArena arena;
+  std::optional<GradientArena> gradients;
+  std::optional<Optimizer> optimizer;
+};
+
+TEST(Optimizer, NormIsThatOfTheMeanGradient) {
+  const auto alone = make_single();
+  Bench bench({}, *alone);
+  bench.set_gradient(2);
+  // 4 (1 + … + 64) + 3 · 4 = 828
+  EXPECT_NEAR(bench.optimizer->gradient_norm(1), std::sqrt(828.0), 1e-12);
+  EXPECT_NEAR(bench.optimizer->gradient_norm(4), std::sqrt(828.0) / 4, 1e-12);
+}
+
+TEST(Optimizer, NormIsTheSameOnEveryRank) {
+  const auto norm = [](Communicator& world) {
+    Bench bench({}, world);
+    bench.set_gradient(0.1f / static_cast<float>(world.size()));  // exact: a power of two
+    return bench.optimizer->gradient_norm(3);
+  };
+  const auto alone = make_single();
+  const double expected = norm(*alone);
+  run_threads(4, [&](Communicator& world) { EXPECT_EQ(norm(world), expected); });
+}
+
+TEST(Optimizer, SparseRowsMoveAsDenseOnesDo) {
+  for (const bool adam : {true, false}) {
+    const OptimizerOptions options = {
+        .kind = adam ? OptimizerOptions::Kind::kAdamW : OptimizerOptions::Kind::kSgd,
+        .momentum = adam ? 0 : 0.9,
+        .group = [](const std::string&, const Parameter&) {
+          return OptimizerOptions::Group{.rate = 1, .weight_decay = 0.1};
+        }};
+    const auto alone = make_single();
+    Bench sparse(options, *alone, true), dense(options, *alone, false);
+    for (int step = 0; step < 4; ++step) {
+      for (Bench* bench : {&sparse, &dense}) {
+        bench->set_gradient(step == 2 ? 0.0f : 0.3f);
+        bench->optimizer->step(0.01, 1, 2);
+      }
+    }
+    EXPECT_TRUE(same_bits(sparse.arena.values(), dense.arena.values())) << adam;
+    EXPECT_EQ(sparse.optimizer->steps(), 4);
+  }
+}
+
+TEST(Optimizer, ClippingScalesTheGradientDown) {
+  const auto alone = make_single();
+  const OptimizerOptions sgd = {.kind = OptimizerOptions::Kind::kSgd, .group = {}};
+  OptimizerOptions clipped = sgd;
+  clipped.clip = 0.5;
+  Bench plain(sgd, *alone), small(clipped, *alone), large(clipped, *alone);
+  const float before = plain.model.shift.value.data<float>()[0];
+  plain.set_gradient(1);
+  plain.optimizer->step(0.1, 1, 1);
+  EXPECT_NEAR(plain.model.shift.value.data<float>()[0], before - 0.1f, 1e-7);
+  small.set_gradient(1);
+  small.optimizer->step(0.1, 0.4, 1);  // below the limit
+  EXPECT_TRUE(same_bits(small.arena.values(), plain.arena.values()));
+  large.set_gradient(1);
+  large.optimizer->step(0.1, 2, 1);  // a quarter
+  EXPECT_NEAR(large.model.shift.value.data<float>()[0], before - 0.025f, 1e-6);
+}
+
+TEST(Optimizer, GroupsHaveRatesAndDecayOfTheirOwn) {
+  const auto alone = make_single();
+  Bench bench({.kind = OptimizerOptions::Kind::kSgd,
+               .group =
+                   [](const std::string& name, const Parameter& parameter) {
+                     EXPECT_EQ(name == "table.weight", parameter.is_matrix());
+                     return name == "shift" ? OptimizerOptions::Group{.rate = 0}
+                                            : OptimizerOptions::Group{.rate = 2};
+                   }},
+              *alone);
+  const float shift = bench.model.shift.value.data<float>()[0];
+  const float row = bench.model.table.weight.value.data<float>()[4];
+  bench.set_gradient(1);
+  bench.optimizer->step(0.1, 1, 1);
+  EXPECT_EQ(bench.model.shift.value.data<float>()[0], shift);
+  EXPECT_NEAR(bench.model.table.weight.value.data<float>()[4], row - 0.2f, 1e-6);
+}
+
+TEST(Optimizer, StateIsWhatTheKindNeeds) {
+  const auto alone = make_single();
+  const auto names = [&](const OptimizerOptions& options) {
+    const Bench bench(options, *alone);
+    std::vector<std::string> all;
+    for (const Optimizer::State& state : bench.optimizer->states()) all.push_back(state.name);
+    return all;
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(names({}), (Names{"adam_m", "adam_v"}));
+  EXPECT_EQ(names({.kind = OptimizerOptions::Kind::kSgd, .group = {}}), Names{});
+  EXPECT_EQ(names({.kind = OptimizerOptions::Kind::kSgd, .momentum = 0.9, .group = {}}),
+            Names{"momentum"});
+}
+
+}  // namespace
+}  // namespace heddle

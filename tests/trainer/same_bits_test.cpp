@@ -1,0 +1,136 @@
+// A run has the same bits on any number of ranks and threads, and after any number of stops.
+#include <filesystem>
+
+#include "tests/trainer/tiny_run.h"
+#include "trainer/run_differences.h"
+
+namespace heddle {
+namespace {
+
+constexpr int64_t kSteps = 12;
+
+// One run on one rank, and the same on 2, 4 and 8.
+void expect_same_on_all(const std::vector<std::string>& assignments) {
+  const Scratch scratch;
+  train_on(1, tiny_config(scratch, "run1", assignments));
+  for (const int ranks : {2, 4, 8}) {
+    const std::string output = fmt::format("run{}", ranks);
+    train_on(ranks, tiny_config(scratch, output, assignments));
+    expect_equal_runs(scratch.path("run1"), scratch.path(output), kSteps);
+  }
+}
+
+TEST(SameBits, OddBatchShortLastBatchAndAccumulation) {
+  // 45 rows in batches of 7: the last of an epoch has 3. Leaves of up to 16 tokens in passes of
+  // up to 16: every rank that has several leaves takes them in several passes.
+  expect_same_on_all({"batch.micro_tokens=16"});
+}
+
+TEST(SameBits, LargePassesEqualSmallOnes) {
+  const Scratch scratch;
+  train_on(1, tiny_config(scratch, "small", {"batch.micro_tokens=16"}));
+  // micro_tokens may cut leaves, which is arithmetic; these values cut none.
+  train_on(1, tiny_config(scratch, "large", {"batch.micro_tokens=8192"}));
+  expect_equal_runs(scratch.path("small"), scratch.path("large"), kSteps);
+}
+
+TEST(SameBits, TheHeadAlone) {
+  expect_same_on_all({"model.train=head"});
+}
+
+TEST(SameBits, TheLastLayer) {
+  expect_same_on_all({"model.train={layers: 1}"});
+}
+
+TEST(SameBits, BatchesOfTokensGroupedByLength) {
+  expect_same_on_all({"batch={tokens: 60}", "training.group_by_length=true"});
+}
+
+TEST(SameBits, OnOneAndTwoThreads) {
+  const Scratch scratch;
+  train_on(1, tiny_config(scratch, "one"));
+  train_on(2, tiny_config(scratch, "two"), {.threads = 2});
+  expect_equal_runs(scratch.path("one"), scratch.path("two"), kSteps);
+}
+
+TEST(SameBits, StoppedOnFourRanksResumedOnOneAndTwo) {
+  const Scratch scratch;
+  train_on(1, tiny_config(scratch, "whole"));
+  const Config config = tiny_config(scratch, "parts");
+  const Trained first = train_on(4, config, {.stop_after = 6});
+  EXPECT_EQ(first.outcome, TrainOutcome::kStopped);
+  EXPECT_TRUE(has(first.console, "stopped on a signal after step 6; start again to go on"));
+  EXPECT_EQ(train_on(1, config, {.stop_after = 3}).outcome, TrainOutcome::kStopped);
+  EXPECT_EQ(train_on(2, config).outcome, TrainOutcome::kFinished);
+  expect_equal_runs(scratch.path("whole"), scratch.path("parts"), kSteps);
+  PosixFileSystem files;
+  EXPECT_FALSE(compare_checkpoints(files, scratch.path("whole/checkpoints/last"),
+                                   scratch.path("parts/checkpoints/last"))
+                   .first);
+}
+
+TEST(SameBits, SgdWithMomentumIsResumedToo) {
+  const Scratch scratch;
+  const std::vector<std::string> sgd = {
+      "optimizer={name: sgd, lr: 0.1, momentum: 0.9, weight_decay: 0.01}"};
+  train_on(1, tiny_config(scratch, "whole", sgd));
+  const Config config = tiny_config(scratch, "parts", sgd);
+  train_on(2, config, {.stop_after = 5});
+  train_on(1, config);
+  expect_equal_runs(scratch.path("whole"), scratch.path("parts"), kSteps);
+}
+
+TEST(SameBits, FastModeRunsOnThreeRanksAndRepeats) {
+  const Scratch scratch;
+  const std::vector<std::string> fast = {"numerics.mode=fast"};
+  train_on(3, tiny_config(scratch, "one", fast));
+  train_on(3, tiny_config(scratch, "two", fast));
+  expect_equal_runs(scratch.path("one"), scratch.path("two"), kSteps);
+}
+
+TEST(SameBits, DropoutAndSeedChangeTheBits) {
+  const Scratch scratch;
+  PosixFileSystem files;
+  train_on(1, tiny_config(scratch, "run"));
+  train_on(1, tiny_config(scratch, "dry", {"model.dropout={hidden: 0, attention: 0, head: 0}"}));
+  train_on(1, tiny_config(scratch, "seed", {"seed=6"}));
+  const RunComparison dry = compare_runs(files, scratch.path("run"), scratch.path("dry"));
+  ASSERT_TRUE(dry.first);
+  EXPECT_EQ(dry.first->step, 1);
+  const RunComparison seed = compare_runs(files, scratch.path("run"), scratch.path("seed"));
+  ASSERT_TRUE(seed.first);
+  EXPECT_EQ(seed.first->step, 0);
+  EXPECT_TRUE(has(seed.first->what, "parameter "));
+}
+
+TEST(SameBits, AChangedWeightIsFoundByName) {
+  const Scratch scratch;
+  const std::string folder = starting_folder(scratch, "start");
+  const auto config = [&](const std::string& output) {
+    Config c = tiny_config(scratch, output);
+    c.model.from = folder;
+    c.model.architecture.reset();
+    c.model.tokenizer.reset();
+    return c;
+  };
+  train_on(1, config("before"));
+  train_on(2, config("same"));
+  expect_equal_runs(scratch.path("before"), scratch.path("same"), kSteps);
+
+  // The last value in the file is changed in its lowest bit; then what it is part of is named.
+  PosixFileSystem files;
+  const std::string path = folder + "/model.safetensors";
+  std::string bytes = read_file(files, path);
+  bytes[bytes.size() - 4] = static_cast<char>(bytes[bytes.size() - 4] ^ 1);
+  write_file_atomically(files, path, bytes);
+  train_on(1, config("after"));
+  const RunComparison comparison =
+      compare_runs(files, scratch.path("before"), scratch.path("after"));
+  ASSERT_TRUE(comparison.first);
+  EXPECT_EQ(comparison.first->step, 0);
+  // Tensors lie by name: the last one is classifier.weight.
+  EXPECT_TRUE(has(comparison.first->what, "parameter head.out.weight"));
+}
+
+}  // namespace
+}  // namespace heddle

@@ -28,6 +28,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr int64_t kMostFailedSaves = 3;
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -89,7 +91,8 @@ class Trainer {
   bool step();
   void log_step(const StepResult& result, double rate);
   void evaluate();
-  void save(bool best);
+  // Without `must` a failure is a warning, until there are too many in a row.
+  void save(bool best, bool must = false);
   void log_hashes();
   void test();
   void write_state(const std::string& ended);
@@ -120,6 +123,7 @@ class Trainer {
   int64_t total_steps_ = 1;
   TrainingState state_;
   std::optional<int64_t> last_saved_;
+  int64_t failed_saves_ = 0;  // in a row
 
   std::optional<JsonlLog> log_;
   std::optional<TensorBoardLog> board_;
@@ -149,7 +153,8 @@ TrainOutcome Trainer::run() {
       evaluate();
     }
     const int64_t saves = every(config_.checkpoint.every);
-    if ((saves > 0 && state_.step % saves == 0) || last || stop || stops_early()) save(false);
+    const bool must = last || stop || stops_early();
+    if ((saves > 0 && state_.step % saves == 0) || must) save(false, must);
     if (stop && !last) {
       event("signal");
       write_state("signal");
@@ -293,6 +298,7 @@ bool Trainer::step() {
   recent_seconds_.push_back(seconds);
   if (recent_seconds_.size() > 101) recent_seconds_.erase(recent_seconds_.begin());
   log_step(result, rate);
+  if (steps_here_ == 1) event("first_step", {{"seconds_since_start", seconds_since(begun_)}});
   if (result.skipped) {
     ++state_.skipped_in_a_row;
     event("skipped_step", {{"loss", result.loss}, {"grad_norm", result.gradient_norm}});
@@ -366,7 +372,7 @@ void Trainer::evaluate() {
   if (better) save(true);
 }
 
-void Trainer::save(bool best) {
+void Trainer::save(bool best, bool must) {
   if (last_saved_ == state_.step && !best) return;
   beat("checkpoint");
   const CheckpointContents contents = {.config = model_.config,
@@ -377,13 +383,22 @@ void Trainer::save(bool best) {
                                        .state = state_,
                                        .run_config = to_yaml(config_),
                                        .hashes = data_->keys};
-  save_checkpoint(env_.files, ranks(),
-                  {.root = folder_.checkpoints(),
-                   .step = state_.step,
-                   .keep = config_.checkpoint.keep,
-                   .best = best,
-                   .loaded = start_.checkpoint ? start_.checkpoint->path() : ""},
-                  contents);
+  try {
+    save_checkpoint(env_.files, ranks(),
+                    {.root = folder_.checkpoints(),
+                     .step = state_.step,
+                     .keep = config_.checkpoint.keep,
+                     .best = best,
+                     .loaded = start_.checkpoint ? start_.checkpoint->path() : ""},
+                    contents);
+  } catch (const Error& error) {
+    // The same on all ranks. Training goes on, loudly, unless it would end without its weights.
+    if (++failed_saves_ >= kMostFailedSaves || must) throw;
+    if (best) state_.best.reset();  // the next evaluation is the best that can be kept
+    env_.console.warning(fmt::format("{}; {}; training goes on", error.what(), error.hint()));
+    return;
+  }
+  failed_saves_ = 0;
   last_saved_ = state_.step;
   event("checkpoint", {{"best", best}});
   if (log_) log_->sync();

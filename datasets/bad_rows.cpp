@@ -5,8 +5,10 @@
 namespace heddle {
 
 RowError::RowError(std::string where, std::string reason, std::string_view source, std::string hint)
-    : Error(ExitCode::kInput, fmt::format("{}: {}: {}", where, reason, quote_start(source)),
-            std::move(hint)),
+    : Error(
+          ExitCode::kInput,
+          fmt::format("{}: {}{}", where, reason, source.empty() ? "" : ": " + quote_start(source)),
+          std::move(hint)),
       where_(std::move(where)),
       reason_(std::move(reason)) {}
 

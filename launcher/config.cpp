@@ -24,7 +24,7 @@ void add_config(Program& program) {
       ->take_all();
   program.on_run(verb, [options](Session& session) {
     if (options->describe == !options->file.empty()) {
-      throw Error(ExitCode::kInput, "heddle config: give either --describe or FILE",
+      throw Error(ExitCode::kInput, "config: give either --describe or FILE",
                   "heddle config --help shows how it is used");
     }
     session.print(options->describe

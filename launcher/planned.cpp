@@ -9,9 +9,9 @@ void add_planned(Program& program) {
       {"plan", "Which meshes fit a machine (not yet)."}};
   for (const auto& [name, what] : planned) {
     CLI::App* verb = program.verb(name, what, std::string("heddle ") + name + " …");
-    verb->allow_extras();
+    verb->allow_extras()->fallthrough(false);
     program.on_run(verb, [name = std::string(name)](Session&) -> ExitCode {
-      throw Error(ExitCode::kInput, fmt::format("heddle {}: not yet", name),
+      throw Error(ExitCode::kInput, fmt::format("{}: not yet", name),
                   "this version trains and serves sequence classifiers");
     });
   }

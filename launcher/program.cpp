@@ -63,10 +63,10 @@ void Program::explain(const CLI::ParseError& error, int argc, const char* const*
     if (argc > 1 && verbs.back() == argv[1]) verb = candidate;
   }
   if (argc < 2) {
-    throw Error(ExitCode::kInput, "heddle: no verb given", did_you_mean("", verbs));
+    throw Error(ExitCode::kInput, "no verb given", did_you_mean("", verbs));
   }
   if (!verb) {
-    throw Error(ExitCode::kInput, fmt::format("heddle: unknown verb '{}'", argv[1]),
+    throw Error(ExitCode::kInput, fmt::format("unknown verb '{}'", argv[1]),
                 did_you_mean(argv[1], verbs));
   }
   std::vector<std::string> options;
@@ -76,11 +76,10 @@ void Program::explain(const CLI::ParseError& error, int argc, const char* const*
   for (int i = 2; i < argc; ++i) {
     const std::string word = std::string(argv[i]).substr(0, std::string_view(argv[i]).find('='));
     if (!word.starts_with("--") || std::ranges::find(options, word) != options.end()) continue;
-    throw Error(ExitCode::kInput,
-                fmt::format("heddle {}: unknown option '{}'", verb->get_name(), word),
+    throw Error(ExitCode::kInput, fmt::format("{}: unknown option '{}'", verb->get_name(), word),
                 did_you_mean(word, options));
   }
-  throw Error(ExitCode::kInput, fmt::format("heddle {}: {}", verb->get_name(), error.what()),
+  throw Error(ExitCode::kInput, fmt::format("{}: {}", verb->get_name(), error.what()),
               fmt::format("heddle {} --help shows how it is used", verb->get_name()));
 }
 

@@ -37,7 +37,7 @@ ExitCode tokenize_verb(Session& session, const Options& options) {
   const auto tokenizer = load_model_tokenizer(session.files(), options.model);
   if (options.cases) return check_against(session, *tokenizer, *options.cases);
   if (options.text.has_value() == options.input.has_value()) {
-    throw Error(ExitCode::kInput, "heddle tokenize: give either TEXT or -i FILE",
+    throw Error(ExitCode::kInput, "tokenize: give either TEXT or -i FILE",
                 "heddle tokenize --help shows how it is used");
   }
   if (options.text && options.explain) {

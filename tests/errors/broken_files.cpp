@@ -1,0 +1,72 @@
+#include "tests/errors/broken_files.h"
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "tests/support/program.h"
+#include "tests/support/tiny_model.h"
+
+namespace heddle {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string copy(const std::string& of, const std::string& name) {
+  fs::copy(of, tiny_model() / name, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  return tiny_model() / name;
+}
+
+void make_configs() {
+  const std::string start = "output: x\ndata: {train: x.tsv}\n";
+  tiny_file("bad.yaml", "output: [a\nmodel: {");
+  tiny_file("key.yaml", start + "batch: {siez: 8}\n");
+  tiny_file("value.yaml", start + "batch: {size: -8}\n");
+}
+
+void make_data() {
+  const std::string start = "text\tlabel\n";
+  tiny_file("label.tsv", start + "a cat\ta\na dog\tc\n");
+  tiny_file("columns.tsv", start + "a cat\ta\na dog\n");
+  tiny_file("utf8.tsv", start + "a cat\ta\na \xff dog\ta\n");
+  tiny_file("nul.tsv", start + std::string("a\0b\ta\n", 6));
+  tiny_file("text.tsv", start + "\ta\n");
+  tiny_file("quote.csv", "text,label\n\"abc,a\n");
+  tiny_file("bad.jsonl", "{\"text\": \"a\", \"label\": \"a\"}\n{\"text\": \n");
+  tiny_file("zero.tsv", "");
+  tiny_file("nolabel.tsv", "text\na cat\n");
+  tiny_file("txet.tsv", "txet\na cat\n");
+}
+
+void make_folders() {
+  const TinyModel& tiny = tiny_model();
+  write_text(copy(tiny.exported, "config") + "/config.json", "{\"model_type\": \"bert\",\n");
+  const std::string family = copy(tiny.exported, "family") + "/config.json";
+  std::string json = read_text(family);
+  write_text(family, json.replace(json.find("\"bert\""), 6, "\"brt\""));
+  fs::resize_file(copy(tiny.exported, "weights") + "/model.safetensors", 5000);
+  fs::remove(copy(tiny.exported, "noweights") + "/model.safetensors");
+  fs::remove(copy(tiny.exported, "notokenizer") + "/vocab.txt");
+}
+
+void make_runs() {
+  const TinyModel& tiny = tiny_model();
+  fs::remove_all(copy(tiny.run, "unsaved") + "/checkpoints");
+  const std::string shard = "/checkpoints/step-000000002/shard-000.h5";
+  std::fstream damaged(copy(tiny.run, "damaged") + shard,
+                       std::ios::in | std::ios::out | std::ios::binary);
+  damaged.seekp(9000);
+  damaged.put('X').put('Y');
+  fs::resize_file(copy(tiny.run, "cut") + shard, 100);
+}
+
+}  // namespace
+
+void make_broken_files() {
+  make_configs();
+  make_data();
+  make_folders();
+  make_runs();
+}
+
+}  // namespace heddle

@@ -1,0 +1,75 @@
+// heddle verify and diff: what they tell is their result, on standard output.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/errors/broken_files.h"
+#include "tests/support/program.h"
+#include "tests/support/tiny_model.h"
+
+namespace heddle {
+namespace {
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::string copy_of_run(const std::string& name) {
+  namespace fs = std::filesystem;
+  const std::string path = tiny_model() / name;
+  fs::copy(tiny_model().run, path, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  return path;
+}
+
+TEST(Verify, WholeRunIsWhole) {
+  const Outcome outcome = run_heddle("verify " + tiny_model().run);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(has(outcome.out, "step-000000001 is whole")) << outcome.out;
+  EXPECT_TRUE(has(outcome.out, "step-000000002 is whole")) << outcome.out;
+}
+
+TEST(Verify, CutCheckpointIsNamedAndExitsWith65) {
+  const std::string run = copy_of_run("verify_cut");
+  std::filesystem::resize_file(run + "/checkpoints/step-000000002/shard-000.h5", 100);
+  for (const int ranks : {0, 2}) {
+    const Outcome outcome = run_heddle("verify " + run, {.ranks = ranks});
+    EXPECT_EQ(outcome.code, 65) << outcome.err;
+    EXPECT_TRUE(has(outcome.out, "step-000000001 is whole")) << outcome.out;
+    EXPECT_TRUE(has(outcome.out, "step-000000002 is damaged")) << outcome.out;
+    EXPECT_TRUE(has(outcome.out, "shard-000.h5: has 100 bytes; the manifest says")) << outcome.out;
+  }
+}
+
+TEST(Verify, NoCheckpointExitsWith65) {
+  const Outcome outcome = run_heddle("verify " + tiny_model().data);
+  EXPECT_EQ(outcome.code, 65) << outcome.err;
+  EXPECT_TRUE(has(outcome.out, "is no checkpoint: there is no manifest.json")) << outcome.out;
+}
+
+TEST(Train, DamagedNewestCheckpointIsPassedOverWithAWarning) {
+  const std::string run = copy_of_run("passed_over");
+  std::filesystem::resize_file(run + "/checkpoints/step-000000002/shard-000.h5", 100);
+  // The run has not ended, as far as it knows.
+  const std::string state = run + "/run.json";
+  std::string json = read_text(state);
+  const size_t at = json.find("\"finished\"");
+  ASSERT_NE(at, std::string::npos);
+  write_text(state, json.replace(at, 10, "\"signal\""));
+
+  const Outcome outcome = run_heddle("train " + tiny_model().config + " --set output=" + run);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(has(outcome.err, "step-000000002 is passed over: ")) << outcome.err;
+  EXPECT_EQ(run_heddle("diff " + run + " " + tiny_model().run).code, 0);
+}
+
+TEST(Diff, TwoSeedsPartAtTheFirstStep) {
+  const std::string other = tiny_model() / "seed";
+  ASSERT_EQ(run_heddle("train " + tiny_model().config + " --set seed=1 --set output=" + other).code,
+            0);
+  const Outcome outcome = run_heddle("diff " + tiny_model().run + " " + other);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_TRUE(has(outcome.out, "different: step 0: parameter ")) << outcome.out;
+}
+
+}  // namespace
+}  // namespace heddle

@@ -1,8 +1,10 @@
 #include "trainer/served_model.h"
 
+#include "datasets/packing.h"
 #include "framework/io/json.h"
 #include "models/hf/config.h"
 #include "models/hf/import.h"
+#include "trainer/batching.h"
 #include "trainer/checkpointing.h"
 #include "trainer/run_folder.h"
 
@@ -45,6 +47,20 @@ EncodeOptions TextSettings::encode_options() const {
   options.windows = stride > 0;
   options.stride = static_cast<int>(stride);
   return options;
+}
+
+Batch ServedModel::batch(std::span<const std::string> texts, const Device& device) const {
+  const EncodeOptions options = text.encode_options();
+  TokenizerScratch scratch;
+  PackedSequences packed;
+  std::vector<int32_t> ids;
+  for (const std::string& one : texts) {
+    ids.clear();
+    uint32_t pair_begin = 0;
+    tokenizer->encode_ids(one, std::nullopt, options, scratch, ids, &pair_begin);
+    packed.add(ids, pair_begin, packed.sequences());
+  }
+  return make_batch(packed, device);
 }
 
 ModelPath find_model(FileSystem& files, const std::string& path) {

@@ -1,7 +1,9 @@
 // A classifier that is ready to predict, wherever it came from.
 //
 //   std::unique_ptr<ServedModel> served = load_served_model(files, "runs/sst2");
-//   Tensor logits = served->model(batch);
+//   const std::vector<std::string> texts = {"a text", "another one"};
+//   const NoGrad no_grad;
+//   Tensor logits = served->model(served->batch(texts));      // [2, labels]
 //
 // A path is what is found there: config.json makes it a Hugging Face folder, manifest.json a
 // checkpoint, run.json a run, of which its best checkpoint is taken, else its last.
@@ -9,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "framework/io/file_system.h"
@@ -46,6 +49,10 @@ struct ServedModel {
   Classifier model;
 
   explicit ServedModel(const ClassifierConfig& c) : config(c), model(c) {}
+
+  // The texts as one packed batch, in their order; what is longer than text.max_length is cut off.
+  // Throws Error(kInput) for a text that is not UTF-8.
+  Batch batch(std::span<const std::string> texts, const Device& device = Device::cpu()) const;
 };
 
 struct LoadOptions {

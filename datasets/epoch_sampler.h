@@ -3,8 +3,8 @@
 //
 //   EpochSampler sampler(data.size(), {.seed = 42, .sequences = 32, .leaves = 8});
 //   while (sampler.state().epoch < 3) {
-//     const GlobalBatch batch = sampler.next();       // the whole job's batch, the same on all
-//     ranks for (int leaf : my_leaves) step(batch.leaf(leaf));
+//     const GlobalBatch batch = sampler.next();   // of the whole job, the same on all ranks
+//     for (int leaf : my_leaves) step(batch.leaf(leaf));
 //   }
 //
 // An epoch takes every sample once. Its last batch may be short; leaves may be empty.

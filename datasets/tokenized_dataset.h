@@ -1,11 +1,11 @@
 // A data set as token ids: tokenized once into a file, memory-mapped ever after.
 //
-//   const TokenizedSource source{.data = {.paths = {"train.tsv"}, .text = "sentence", .label =
-//   "label"},
-//                                .label_kind = LabelKind::kIndex, .labels = labels,
-//                                .make_tokenizer = row_tokenizers(tokenizer, options),
-//                                .tokenizer_fingerprint = tokenizer_fingerprint(*tokenizer,
-//                                options), .id_bound = tokenizer->id_bound()};
+//   const TokenizedSource source{
+//       .data = {.paths = {"train.tsv"}, .text = "sentence", .label = "label"},
+//       .label_kind = LabelKind::kIndex, .labels = labels,
+//       .make_tokenizer = row_tokenizers(tokenizer, options),
+//       .tokenizer_fingerprint = tokenizer_fingerprint(*tokenizer, options),
+//       .id_bound = tokenizer->id_bound()};
 //   const std::string key = TokenizedDataset::key(files, source);
 //   const std::string path = fmt::format("run/cache/{}.tokens", key);
 //   if (rank == 0 && !TokenizedDataset::is_valid(files, path, key)) {

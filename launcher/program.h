@@ -2,8 +2,8 @@
 //
 //   void add_tokenize(Program& program) {
 //     auto options = std::make_shared<Options>();
-//     CLI::App* verb = program.verb("tokenize", "Text to token ids.", "heddle tokenize
-//     models/minilm 'a text'"); verb->add_option("MODEL", options->model, "…")->required();
+//     CLI::App* verb = program.verb("tokenize", "Text to token ids.", "heddle tokenize … 'a text'");
+//     verb->add_option("MODEL", options->model, "…")->required();
 //     program.on_run(verb, [options](Session& session) { …; return ExitCode::kDone; });
 //   }
 #pragma once

@@ -1,8 +1,8 @@
 // The training program: from a config to a trained model in a run folder.
 //
-//   TrainerEnvironment environment{.files = files, .world = *world, .pool = pool, .console =
-//   console}; const TrainOutcome outcome = train(read_config(files, "configs/sst2.yaml"), {},
-//   environment);
+//   const Config config = read_config(files, "configs/sst2.yaml", {});
+//   const TrainOutcome outcome =
+//       train(config, {}, {.files = files, .world = *world, .pool = pool, .console = console});
 //
 // A second start of the same config goes on where the first one stopped, on any number of ranks.
 #pragma once

@@ -38,8 +38,8 @@ TrainingModel make_training_model(FileSystem& files, const Config& config, const
 struct TrainingData {
   TokenizedDataset train;
   std::optional<TokenizedDataset> validation, test;
-  std::vector<std::pair<std::string, std::string>>
-      keys;  // "train" -> hash of contents and settings
+  // "train" -> hash of contents and settings.
+  std::vector<std::pair<std::string, std::string>> keys;
 };
 
 // Tokenizes what is not in `cache_folder` yet (on rank 0) and opens it everywhere. Collective.

@@ -40,8 +40,8 @@ class Communicator {
   int rank() const { return rank_; }
   int size() const { return size_; }
 
-  // The ranks with the same color form a group, ordered by key, then by rank; nullptr for color <
-  // 0. Collective.
+  // The ranks with the same color form a group, ordered by key, then by rank. nullptr where color
+  // is negative. Collective.
   std::unique_ptr<Communicator> split(int color, int key);
   // The ranks of this group that share memory with the caller. Collective.
   std::unique_ptr<Communicator> split_by_node();

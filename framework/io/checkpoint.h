@@ -1,7 +1,7 @@
 // Reading a checkpoint: any box of any tensor, whatever boxes its writers had.
 //
-//   auto newest = find_newest_valid(files, "runs/sst2/checkpoints", [](auto& path, auto& reason)
-//   {…}); if (newest) newest->read("weights/w", my_box, my_bytes);
+//   std::optional<Checkpoint> newest = find_newest_valid(files, "runs/sst2/checkpoints", warn);
+//   if (newest) newest->read("weights/w", my_box, my_bytes);
 //
 // Nothing of a file is used before its size and its xxh3-128 are what the manifest says. That finds
 // damage; it does not prove who wrote the checkpoint: read only those you trust.

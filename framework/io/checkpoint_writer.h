@@ -4,9 +4,9 @@
 //   if (rank == 0) prepare_checkpoint(files, place, total_bytes);       // all agree that it worked
 //   CheckpointWriter writer(files, place, rank);
 //   writer.add("weights/w", DType::kF32, {384, 384}, my_box, my_bytes);
-//   ShardSummary summary = writer.finish();                             // all agree, rank 0
-//   gathers if (rank == 0) commit_checkpoint(files, place, summaries, {.metadata = state, .keep =
-//   2});
+//   ShardSummary summary = writer.finish();                 // all agree, rank 0 gathers
+//   const CommitOptions options{.metadata = state, .keep = 2};
+//   if (rank == 0) commit_checkpoint(files, place, summaries, options);
 //
 // Until the commit renames it, everything lies in ROOT/.tmp-step-000001200; a reader sees the
 // checkpoint whole or not at all, whenever the power goes. If any rank fails, rank 0 calls

@@ -2,8 +2,8 @@
 // test can put a disk behind it that fails, fills up or loses power at any operation.
 //
 //   PosixFileSystem files;
-//   write_file_atomically(files, "run/run.json", text);       // the old or the new text, never
-//   half std::string text = read_file(files, "run/run.json");
+//   write_file_atomically(files, "run/run.json", text);   // the old or the new text, never half
+//   std::string text = read_file(files, "run/run.json");
 //
 // Every failure is a `FileError` with the path, the operation and the text of errno. Its exit code
 // is kInput where something asked for by name cannot be read (missing, forbidden), else kIo.

@@ -5,8 +5,8 @@
 //   JsonView config(document, "model/config.json");
 //   int64_t width = config["hidden_size"].integer(1);
 //   double epsilon = config.get_or("layer_norm_eps", 1e-12);
-//   -> Error(kInput): model/config.json: 'hidden_size' is a string ("x"). Expected a whole number
-//   ...
+//   // Error(kInput): "model/config.json: 'hidden_size' is a string ("x"). Expected a whole number
+//   // of at least 1."
 //
 // Parsing is strict: no duplicate keys, no comments, UTF-8 only, limited depth and size. A mistake
 // in the text throws Error(kInput) with "NAME:LINE:COLUMN: ...".

@@ -2,11 +2,11 @@
 //
 //   struct Linear : Module {
 //     Parameter weight, bias;
-//     Tensor operator()(const Tensor& x);
+//     Tensor operator()(const Tensor& x) const;
 //     void visit(Visitor& v) override { v("weight", weight); v("bias", bias); }
 //   };
-//   for (auto& [name, parameter] : named_parameters(model)) …   //
-//   "layers.0.attention.output.weight"
+//   for (auto& [name, parameter] : named_parameters(model)) …
+//   // name: "layers.0.attention.output.weight"
 #pragma once
 
 #include <string>

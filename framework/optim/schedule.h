@@ -4,9 +4,9 @@
 //   learning_rate(schedule, 0, 1895);     // 0: the first step of a warm-up
 //   learning_rate(schedule, 114, 1895);   // 5e-5
 //
-// Steps count from 0 and the rate is that of the update which the step ends with, as Hugging Face's
-// schedules have it; linear, cosine and inverse_sqrt give their numbers bit for bit where `end` is
-// 0.
+// Steps count from 0 and the rate is that of the update which the step ends with, as in Hugging
+// Face's schedules; linear, cosine and inverse_sqrt give their numbers bit for bit where `end`
+// is 0.
 #pragma once
 
 #include <cstdint>

@@ -2,9 +2,9 @@
 // aligned subtree of leaves, the result has the same bits on 1, 2, 4, 8 ... ranks.
 //
 //   TreeReducer reducer(world, parameters);         // collective; once
-//   std::span<float> gradients = reducer.buffer();  // lies where the node's other ranks can read
-//   it
-//   ...
+//   std::span<float> gradients = reducer.buffer();  // the node's other ranks can read it
+//   fill(gradients);
+//   …
 //   reducer.all_reduce(gradients.subspan(begin, count), "layer3");
 //
 // On a node, ranks add slices directly from each other's memory. Across nodes the tree goes on by

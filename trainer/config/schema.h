@@ -1,7 +1,7 @@
 // The config of a run: what a YAML file of configs/ holds, as plain structs.
 //
-//   Config config = read_config("configs/sst2.yaml");      // yaml.h
-//   config.optimizer.lr;                                    // 5e-5
+//   Config config = read_config(files, "configs/sst2.yaml", {});   // yaml.h
+//   config.optimizer.lr;                                           // 5e-5
 //
 // Every struct says in `visit` what its keys are called, mean and may be; parsing, defaults,
 // checks, writing back, comparison and configs/reference.yaml come from those lines alone. A

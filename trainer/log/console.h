@@ -1,7 +1,7 @@
 // What a run shows: on a terminal one line that is written over and over, elsewhere a line now and
 // then and no escape codes.
 //
-//   Console console(std::cerr, {.terminal = is_terminal(2), .columns = [] { return columns(2); }});
+//   Console console(std::cerr, {.terminal = is_terminal(2), .columns = [] { return 80; }});
 //   console.start({.title = "heddle 0.1.0", .facts = {{"model", "minilm (bert)"}}});
 //   console.progress({.step = 10, .steps = 5683, .loss = 0.69});
 //   console.evaluation(record, {.metric = "accuracy", .value = 0.93, .step = 10});

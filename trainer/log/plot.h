@@ -1,7 +1,7 @@
 // Line plots as SVG to stand inside an HTML page, whose style sheet (report_style.h) colours them.
 //
-//   std::string svg = plot_svg({.title = "Loss", .series = {{.label = "train", .points =
-//   points}}});
+//   const Series train{.label = "train", .points = points};
+//   std::string svg = plot_svg({.title = "Loss", .series = {train}});
 #pragma once
 
 #include <optional>

@@ -2,7 +2,7 @@
 //
 //   void add_tokenize(Program& program) {
 //     auto options = std::make_shared<Options>();
-//     CLI::App* verb = program.verb("tokenize", "Text to token ids.", "heddle tokenize … 'a text'");
+//     CLI::App* verb = program.verb("tokenize", "Text to token ids.", "heddle tokenize M 'a'");
 //     verb->add_option("MODEL", options->model, "…")->required();
 //     program.on_run(verb, [options](Session& session) { …; return ExitCode::kDone; });
 //   }

@@ -151,8 +151,8 @@ void attention_forward(const AttentionUnit& u, float* scratch) {
     const int64_t count = end - begin;
     const int64_t keys = u.visible(end - 1);
     const int64_t width = round_up(keys, lanes());  // zero or masked beyond the keys
-    product<false>(count, width, u.head_dim, {u.q.data + begin * u.q.stride, u.q.stride}, k,
-                   {scores, stride});
+    product(count, width, u.head_dim, {u.q.data + begin * u.q.stride, u.q.stride, 1}, k,
+            {scores, stride});
     float* maximum = row_scale + room;
     for (int64_t i = 0; i < count; ++i) {
       std::tie(maximum[i], row_scale[i]) =
@@ -176,8 +176,8 @@ void attention_forward(const AttentionUnit& u, float* scratch) {
         hn::Store(hn::IfThenElseZero(kept, hn::Load(d, at)), d, at);
       });
     }
-    product<false>(count, u.head_dim, keys, {scores, stride}, v,
-                   {u.output.data + begin * u.output.stride, u.output.stride, false, row_scale});
+    product(count, u.head_dim, keys, {scores, stride, 1}, v,
+            {u.output.data + begin * u.output.stride, u.output.stride, false, row_scale});
   }
 }
 
@@ -241,11 +241,10 @@ void attention_backward(const AttentionUnit& u, float* scratch) {
     const int64_t count = end - begin;
     const int64_t keys = u.visible(end - 1);
     const int64_t width = round_up(keys, lanes());
-    product<false>(count, width, u.head_dim, {u.q.data + begin * u.q.stride, u.q.stride},
-                   k_transposed, {probabilities, stride});
-    product<false>(count, width, u.head_dim,
-                   {u.output.data + begin * u.output.stride, u.output.stride}, v_transposed,
-                   {gradients, stride});
+    product(count, width, u.head_dim, {u.q.data + begin * u.q.stride, u.q.stride, 1}, k_transposed,
+            {probabilities, stride});
+    product(count, width, u.head_dim, {u.output.data + begin * u.output.stride, u.output.stride, 1},
+            v_transposed, {gradients, stride});
     for (int64_t i = 0; i < count; ++i) {
       const float* saved = u.statistics + (begin + i) * u.statistics_stride;
       probabilities_row(exp2, probabilities + i * stride, u.visible(begin + i), width, u.scale,
@@ -262,8 +261,8 @@ void attention_backward(const AttentionUnit& u, float* scratch) {
       softmax_backward_row(probabilities + i * stride, gradients + i * stride, width, u.mask.scale,
                            u.derivative);
     }
-    product<false>(count, u.head_dim, keys, {gradients, stride}, k,
-                   {u.dq.data + begin * u.dq.stride, u.dq.stride});
+    product(count, u.head_dim, keys, {gradients, stride, 1}, k,
+            {u.dq.data + begin * u.dq.stride, u.dq.stride});
     // Keys that this block does not see get their first sums when a later block does.
     const bool more = begin > 0;
     const int64_t before = more ? u.visible(begin - 1) : 0;
@@ -271,10 +270,10 @@ void attention_backward(const AttentionUnit& u, float* scratch) {
                              const kernels::AttentionMatrix& out) HWY_ATTR {
       const TileB here{b.data + begin * b.step, b.step, b.panel};
       const int64_t old = more ? before : keys;
-      product<true>(old, u.head_dim, count, {scores, stride}, here, {out.data, out.stride, more});
+      product(old, u.head_dim, count, {scores, 1, stride}, here, {out.data, out.stride, more});
       if (more && before < keys) {
-        product<true>(keys - before, u.head_dim, count, {scores + before, stride}, here,
-                      {out.data + before * out.stride, out.stride});
+        product(keys - before, u.head_dim, count, {scores + before, 1, stride}, here,
+                {out.data + before * out.stride, out.stride});
       }
     };
     of_keys(probabilities, dy, u.dv);

@@ -19,21 +19,24 @@
 HWY_BEFORE_NAMESPACE();
 namespace heddle::HWY_NAMESPACE {
 
-// Rows of a tile: 2 * rows accumulators, two vectors of B and one of A fill the registers.
+// Rows of a tile: 2 * rows accumulators, two vectors of B and one of A are in registers. Sixteen
+// accumulators hide the latency of AVX-512; each more is another function to compile.
 #if HWY_TARGET <= HWY_AVX3
-constexpr int kTileRows = 12;
-#else
+constexpr int kTileRows = 8;
+#elif HWY_TARGET <= HWY_AVX2
 constexpr int kTileRows = 6;
+#else
+constexpr int kTileRows = 4;
 #endif
 
 HWY_INLINE int64_t round_up(int64_t n, int64_t step) {
   return (n + step - 1) / step * step;
 }
 
-// A [M, K]: element (m, k) is data[m * stride + k], or data[k * stride + m] if transposed.
+// A [M, K]: element (m, k) is data[m * row + k * depth].
 struct TileA {
   const float* data;
-  int64_t stride;
+  int64_t row, depth;
 };
 
 // B [K, N]: element (k, n) is data[n / P * panel + k * step + n % P], P = 2 vectors. What is beyond
@@ -60,7 +63,7 @@ HWY_INLINE void unrolled(Body&& body) {
   (std::make_integer_sequence<int, kCount>());
 }
 
-template <int kRows, int kVectors, bool kTransposed>
+template <int kRows, int kVectors>
 void tile(const TileA& a, const float* b, int64_t b_step, int64_t depth, int64_t columns,
           const TileC& c) {
   const F d;
@@ -70,7 +73,8 @@ void tile(const TileA& a, const float* b, int64_t b_step, int64_t depth, int64_t
   float* const out = c.data;
   const int64_t stride = c.stride;
   const float* element = a.data;
-  const int64_t a_stride = a.stride;
+  const int64_t a_row = a.row;
+  const int64_t a_depth = a.depth;
   Vec sum[kRows][kVectors];
   if (c.accumulate) {
     unrolled<kRows>([&](auto r) HWY_ATTR {
@@ -84,11 +88,11 @@ void tile(const TileA& a, const float* b, int64_t b_step, int64_t depth, int64_t
       unrolled<kVectors>([&](auto v) HWY_ATTR { sum[r][v] = hn::Zero(d); });
     });
   }
-  for (int64_t k = 0; k < depth; ++k, b += b_step, element += kTransposed ? a_stride : 1) {
+  for (int64_t k = 0; k < depth; ++k, b += b_step, element += a_depth) {
     Vec column[kVectors];
     unrolled<kVectors>([&](auto v) HWY_ATTR { column[v] = hn::LoadU(d, b + v * step); });
     unrolled<kRows>([&](auto r) HWY_ATTR {
-      const Vec x = hn::Set(d, element[kTransposed ? int64_t{r} : r * a_stride]);
+      const Vec x = hn::Set(d, element[r * a_row]);
       unrolled<kVectors>([&](auto v) HWY_ATTR { sum[r][v] = hn::MulAdd(x, column[v], sum[r][v]); });
     });
   }
@@ -111,25 +115,22 @@ void tile(const TileA& a, const float* b, int64_t b_step, int64_t depth, int64_t
 
 using Tile = void (*)(const TileA&, const float*, int64_t, int64_t, int64_t, const TileC&);
 
-template <int kVectors, bool kTransposed, int... kRows>
+template <int kVectors, int... kRows>
 constexpr std::array<Tile, sizeof...(kRows)> tiles_of(std::integer_sequence<int, kRows...>) {
-  return {&tile<kRows + 1, kVectors, kTransposed>...};
+  return {&tile<kRows + 1, kVectors>...};
 }
 
 // C = A B; all of C's columns [0, columns) are written, and no others.
-template <bool kTransposed>
-void product(int64_t rows, int64_t columns, int64_t depth, const TileA& a, const TileB& b,
-             const TileC& c) {
-  static constexpr auto one =
-      tiles_of<1, kTransposed>(std::make_integer_sequence<int, kTileRows>());
-  static constexpr auto two =
-      tiles_of<2, kTransposed>(std::make_integer_sequence<int, kTileRows>());
+inline void product(int64_t rows, int64_t columns, int64_t depth, const TileA& a, const TileB& b,
+                    const TileC& c) {
+  static constexpr auto one = tiles_of<1>(std::make_integer_sequence<int, kTileRows>());
+  static constexpr auto two = tiles_of<2>(std::make_integer_sequence<int, kTileRows>());
   const int64_t step = lanes();
   const int64_t count = (rows + kTileRows - 1) / kTileRows;
   for (int64_t t = 0; t < count; ++t) {
     const int64_t row = rows * t / count;
     const auto height = static_cast<size_t>(rows * (t + 1) / count - row);
-    const TileA part{a.data + (kTransposed ? row : row * a.stride), a.stride};
+    const TileA part{a.data + row * a.row, a.row, a.depth};
     for (int64_t n = 0; n < columns; n += 2 * step) {
       const int64_t width = columns - n < 2 * step ? columns - n : 2 * step;
       const TileC out{c.data + row * c.stride + n, c.stride, c.accumulate,

@@ -8,13 +8,13 @@
 // - A macro average is taken over the labels that occur in the truth or among the predictions.
 // - Precision, recall and F1 whose denominator is zero count 0.
 // - `auroc` of more than two classes is one against the rest, averaged over the classes that occur
-// but
-//   do not fill the data; of several labels, over the labels that have both values.
+//   but do not fill the data; of several labels, over the labels that have both values.
 // - `calibration_error` is the expected calibration error over 15 bins of equal width (Guo et al.
-// 2017).
-// - What the data cannot answer is NaN, shown as n/a and written as null: any metric of no rows;
-// `auroc`
-//   and `matthews` when the truth has one class; correlations with a constant side.
+//   2017).
+// - What the data cannot answer is NaN, shown as n/a and written as null:
+//   any metric of no rows;
+//   `auroc` and `matthews` when the truth has one class;
+//   correlations with a constant side.
 #pragma once
 
 #include <cstdint>

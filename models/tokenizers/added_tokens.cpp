@@ -106,6 +106,7 @@ void AddedTokens::build() {
 }
 
 bool AddedTokens::has_none(std::string_view text) const {
+  if (text.empty()) return true;
   for (const char c : first_bytes_) {
     if (std::memchr(text.data(), c, text.size()) != nullptr) return false;
   }

@@ -98,6 +98,7 @@ class Block {
 };
 
 void put(std::span<const int32_t> ids, IdBuffer& out) {
+  if (ids.empty()) return;
   out.reserve_more(ids.size());
   std::memcpy(out.next(), ids.data(), ids.size() * sizeof(int32_t));
   out.advance(ids.size());

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <string>
 
 #include "tests/support/program.h"
@@ -38,12 +39,38 @@ void make_data() {
   tiny_file("txet.tsv", "txet\na cat\n");
 }
 
+// A copy of the exported folder in whose config.json `with` stands in place of `what`.
+void make_config_json(const std::string& name, const std::regex& what, const std::string& with) {
+  const std::string path = copy(tiny_model().exported, name) + "/config.json";
+  write_text(path, std::regex_replace(read_text(path), what, with));
+}
+
+void make_config_jsons() {
+  make_config_json("family", std::regex(R"("bert")"), R"("brt")");
+  make_config_json("gap", std::regex(R"("0":)"), R"("2":)");
+  make_config_json("nolabels", std::regex(R"("id2label": \{[^}]*\})"), R"("id2label": {})");
+  make_config_json("heads", std::regex(R"("num_attention_heads": 2)"),
+                   R"("num_attention_heads": 3)");
+}
+
+void make_tokenizers() {
+  const std::string start =
+      R"({"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+"normalizer": null, "pre_tokenizer": {"type": "BertPreTokenizer"}, "post_processor": null,
+"decoder": null, "model": )";
+  const auto tokenizer = [&](const std::string& name, const std::string& model) {
+    write_text(copy(tiny_model().exported, name) + "/tokenizer.json", start + model + "}");
+  };
+  tokenizer("bpe", R"({"type": "BPE", "vocab": {}, "merges": []})");
+  tokenizer("pieces", R"({"type": "WordPiece", "unk_token": "[UNK]",
+"continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": {"a": 0, "b": 0}})");
+  const std::string vocabulary = copy(tiny_model().exported, "vocabulary") + "/vocab.txt";
+  write_text(vocabulary, read_text(vocabulary) + "onemoretoken\n");
+}
+
 void make_folders() {
   const TinyModel& tiny = tiny_model();
   write_text(copy(tiny.exported, "config") + "/config.json", "{\"model_type\": \"bert\",\n");
-  const std::string family = copy(tiny.exported, "family") + "/config.json";
-  std::string json = read_text(family);
-  write_text(family, json.replace(json.find("\"bert\""), 6, "\"brt\""));
   fs::resize_file(copy(tiny.exported, "weights") + "/model.safetensors", 5000);
   fs::remove(copy(tiny.exported, "noweights") + "/model.safetensors");
   fs::remove(copy(tiny.exported, "notokenizer") + "/vocab.txt");
@@ -52,6 +79,7 @@ void make_folders() {
 void make_runs() {
   const TinyModel& tiny = tiny_model();
   fs::remove_all(copy(tiny.run, "unsaved") + "/checkpoints");
+  write_text(copy(tiny.run, "unlogged") + "/log.jsonl", "");
   const std::string shard = "/checkpoints/step-000000002/shard-000.h5";
   std::fstream damaged(copy(tiny.run, "damaged") + shard,
                        std::ios::in | std::ios::out | std::ios::binary);
@@ -65,6 +93,8 @@ void make_runs() {
 void make_broken_files() {
   make_configs();
   make_data();
+  make_config_jsons();
+  make_tokenizers();
   make_folders();
   make_runs();
 }

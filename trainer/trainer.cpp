@@ -91,8 +91,8 @@ class Trainer {
   bool step();
   void log_step(const StepResult& result, double rate);
   void evaluate();
-  // Without `must` a failure is a warning, until there are too many in a row.
-  void save(bool best, bool must = false);
+  // Without `must` a failure is a warning, until there are too many in a row. False if it failed.
+  bool save(bool best, bool must = false);
   void log_hashes();
   void test();
   void write_state(const std::string& ended);
@@ -349,6 +349,7 @@ void Trainer::evaluate() {
       evaluate_dataset(*model_.model, *model_.task, *data_->validation, device_, ranks());
   const std::string name(metric().name);
   const double value = broadcast(ranks(), root_ ? evaluation.report.value(name) : 0.0, 0, "metric");
+  const std::optional<BestCheckpoint> best_before = state_.best;
   const bool better = improves(metric(), value, state_.best ? state_.best->value : NAN);
   if (better) {
     state_.best = BestCheckpoint{state_.step, name, value};
@@ -369,11 +370,11 @@ void Trainer::evaluate() {
     if (state_.best) best = {state_.best->metric, state_.best->value, state_.best->step};
     env_.console.evaluation(record, best);
   }
-  if (better) save(true);
+  if (better && !save(true)) state_.best = best_before;  // whose weights are still there
 }
 
-void Trainer::save(bool best, bool must) {
-  if (last_saved_ == state_.step && !best) return;
+bool Trainer::save(bool best, bool must) {
+  if (last_saved_ == state_.step && !best) return true;
   beat("checkpoint");
   const CheckpointContents contents = {.config = model_.config,
                                        .text = model_.text,
@@ -394,15 +395,15 @@ void Trainer::save(bool best, bool must) {
   } catch (const Error& error) {
     // The same on all ranks. Training goes on, loudly, unless it would end without its weights.
     if (++failed_saves_ >= kMostFailedSaves || must) throw;
-    if (best) state_.best.reset();  // the next evaluation is the best that can be kept
     env_.console.warning(fmt::format("{}; {}; training goes on", error.what(), error.hint()));
-    return;
+    return false;
   }
   failed_saves_ = 0;
   last_saved_ = state_.step;
   event("checkpoint", {{"best", best}});
   if (log_) log_->sync();
   write_state("");
+  return true;
 }
 
 void Trainer::log_hashes() {

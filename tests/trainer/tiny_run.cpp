@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -78,7 +79,8 @@ Config tiny_config(const Scratch& scratch, const std::string& output,
   return parse_config(tiny_yaml(scratch, output), "tiny.yaml", assignments);
 }
 
-std::string starting_folder(const Scratch& scratch, const std::string& name) {
+std::string starting_folder(const Scratch& scratch, const std::string& name,
+                            const std::string& poisoned) {
   const auto tokenizer = load_tokenizer(tokenizer_path());
   ClassifierConfig config;
   config.vocabulary = tokenizer->id_bound();
@@ -91,6 +93,9 @@ std::string starting_folder(const Scratch& scratch, const std::string& name) {
   Classifier model(config);
   const ParameterArena arena(model, Device::cpu());
   initialize(arena, 17);
+  for (const auto& [of, parameter] : named_parameters(model)) {
+    if (of == poisoned) parameter->value.data<float>()[0] = NAN;
+  }
   PosixFileSystem files;
   export_folder(files, scratch.path(name), config, named_parameters(model), tokenizer->files());
   return scratch.path(name);

@@ -46,8 +46,10 @@ std::string tiny_yaml(const Scratch& scratch, const std::string& output);
 Config tiny_config(const Scratch& scratch, const std::string& output,
                    const std::vector<std::string>& assignments = {});
 
-// A Hugging Face folder of such a model, made in `scratch`.
-std::string starting_folder(const Scratch& scratch, const std::string& name);
+// A Hugging Face folder of such a model, made in `scratch`. The first value of the parameter
+// `poisoned` is NaN.
+std::string starting_folder(const Scratch& scratch, const std::string& name,
+                            const std::string& poisoned = "");
 
 struct TrainOptions {
   std::string resume = "auto";

@@ -32,6 +32,8 @@ class Session {
   Device device() { return Device::cpu(&pool_); }
   FileSystem& files() { return files_; }
   bool quiet() const { return options_.quiet; }
+  // Whether the command line says how many threads a rank has.
+  bool threads_given() const { return options_.threads > 0; }
 
   // Text for the user: on standard output, and on standard error; from rank 0 alone.
   void print(const std::string& text) const;

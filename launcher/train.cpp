@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "framework/comm/signals.h"
 #include "framework/comm/watchdog.h"
@@ -41,6 +42,10 @@ std::map<std::string, std::string> machine_facts() {
 
 ExitCode train_verb(Session& session, const Options& options) {
   Config config = read_config(session.files(), options.config, options.assignments);
+  std::optional<ThreadPool> configured;  // --threads wins over the file
+  if (config.threads && !session.threads_given()) {
+    configured.emplace(static_cast<int>(*config.threads));
+  }
   const StopSignals signals;
   Console console(std::cerr, console_options(session, session.root(), config));
   const int rank = session.world().rank();
@@ -54,7 +59,7 @@ ExitCode train_verb(Session& session, const Options& options) {
   const TrainOutcome outcome = train(config, {options.resume},
                                      {.files = session.files(),
                                       .world = world,
-                                      .pool = session.pool(),
+                                      .pool = configured ? *configured : session.pool(),
                                       .console = console,
                                       .watchdog = &watchdog,
                                       .stop_asked = [&] { return signals.received() != 0; },

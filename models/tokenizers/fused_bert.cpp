@@ -1,11 +1,9 @@
 #include "models/tokenizers/fused_bert.h"
 
+#include <emmintrin.h>  // SSE2: every x86-64 has it
+
 #include <bit>
 #include <cstring>
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 #include "models/tokenizers/bert_normalizer.h"
 #include "models/tokenizers/bert_pre_tokenizer.h"
@@ -47,7 +45,6 @@ constexpr size_t kBlock = 16;
 // 16 bytes of text. `letters` has a bit for each byte that is an ASCII letter or digit.
 class Block {
  public:
-#ifdef __SSE2__
   explicit Block(const char* bytes)
       : bytes_(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes))) {
     letters_ = in_range(_mm_or_si128(bytes_, _mm_set1_epi8(0x20)), 'a', 26);
@@ -74,27 +71,6 @@ class Block {
   }
   __m128i bytes_;
   __m128i letters_;
-#else
-  explicit Block(const char* bytes) : bytes_(bytes) {}
-  uint32_t letters() const {
-    uint32_t mask = 0;
-    for (size_t i = 0; i < kBlock; ++i) {
-      mask |= uint32_t{class_of(bytes_[i]) == ByteClass::kLetter} << i;
-    }
-    return mask;
-  }
-  ShortWord word(size_t length, bool lowercase) const {
-    char word[kBlock];
-    for (size_t i = 0; i < length; ++i) {
-      const bool upper = lowercase && bytes_[i] >= 'A' && bytes_[i] <= 'Z';
-      word[i] = static_cast<char>(bytes_[i] | (upper ? 0x20 : 0));
-    }
-    return ShortWord(std::string_view(word, length));
-  }
-
- private:
-  const char* bytes_;
-#endif
 };
 
 void put(std::span<const int32_t> ids, IdBuffer& out) {

@@ -1,0 +1,96 @@
+#include "models/classifier.h"
+
+#include "framework/autograd/record.h"
+#include "tests/models/small_model.h"
+#include "tests/support/tensors.h"
+
+namespace heddle {
+namespace {
+
+const std::vector<int> kLengths = {5, 1, 17, 2, 33, 8};
+
+class Families : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(All, Families, testing::Values("bert", "distilbert", "electra"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_P(Families, ABatchGivesTheBitsOfEachSequenceAlone) {
+  const NoGrad no_grad;
+  const SmallModel small(small_config(GetParam()));
+  const Tensor together = small.model(small_batch(kLengths));
+  ASSERT_EQ(together.shape(), Shape({6, 3}));
+  for (size_t s = 0; s < kLengths.size(); ++s) {
+    const Tensor alone = small.model(small_batch({kLengths[s]}, static_cast<int>(s)));
+    const auto row = static_cast<int64_t>(s);
+    EXPECT_TRUE(same_bits(alone, together.rows(row, row + 1))) << "sequence " << s;
+  }
+}
+
+TEST_P(Families, PackedWeightsGiveTheBitsOfPlainOnes) {
+  const NoGrad no_grad;
+  SmallModel small(small_config(GetParam()));
+  const Tensor plain = small.model(small_batch(kLengths));
+  pack_weights(small.model);
+  EXPECT_TRUE(same_bits(small.model(small_batch(kLengths)), plain));
+}
+
+TEST_P(Families, TrainingWithoutNoiseGivesTheBitsOfServing) {
+  SmallModel small(small_config(GetParam()));
+  Tensor served;
+  {
+    const NoGrad no_grad;
+    served = small.model(small_batch(kLengths));
+  }
+  for (const auto& [name, parameter] : named_parameters(small.model)) {
+    parameter->value = variable(parameter->value);
+  }
+  EXPECT_TRUE(same_bits(small.model(small_batch(kLengths)).detach(), served));
+}
+
+TEST_P(Families, DropoutDependsOnSeedStepAndSequenceAlone) {
+  const NoGrad no_grad;
+  const SmallModel small(small_config(GetParam()));
+  const auto noisy = [&](const std::vector<int>& lengths, int first, TrainingNoise noise) {
+    Batch batch = small_batch(lengths, first);
+    batch.noise = noise;
+    return small.model(batch);
+  };
+  const Tensor together = noisy(kLengths, 0, {.seed = 1, .step = 4});
+  const Tensor alone = noisy({kLengths[2]}, 2, {.seed = 1, .step = 4});
+  EXPECT_TRUE(same_bits(alone, together.rows(2, 3)));
+  EXPECT_FALSE(same_bits(together, noisy(kLengths, 0, {.seed = 1, .step = 5})));
+  EXPECT_FALSE(same_bits(together, noisy(kLengths, 0, {.seed = 2, .step = 4})));
+  EXPECT_FALSE(same_bits(together, small.model(small_batch(kLengths))));
+}
+
+TEST_P(Families, HiddenStatesEndWithTheEncodersOutput) {
+  const NoGrad no_grad;
+  const SmallModel small(small_config(GetParam()));
+  const Batch batch = small_batch(kLengths);
+  const std::vector<Tensor> states = small.model.encoder.hidden_states(batch);
+  ASSERT_EQ(states.size(), 3u);
+  for (const Tensor& state : states) EXPECT_EQ(state.shape(), Shape({66, 32}));
+  EXPECT_TRUE(same_bits(states.back(), small.model.encoder(batch)));
+}
+
+TEST_P(Families, OnTheMetaDeviceThereAreShapesAlone) {
+  const NoGrad no_grad;
+  const SmallModel meta(small_config(GetParam()), 3, Device::meta());
+  const Tensor logits = meta.model(small_batch(kLengths, 0, Device::meta()));
+  EXPECT_EQ(logits.shape(), Shape({6, 3}));
+  EXPECT_TRUE(logits.device().is_meta());
+  SmallModel real(small_config(GetParam()));
+  SmallModel counted(small_config(GetParam()), 3, Device::meta());
+  EXPECT_EQ(count_parameters(counted.model), count_parameters(real.model));
+}
+
+TEST(Classifier, TokenTypesAndPositionsMatter) {
+  const NoGrad no_grad;
+  const SmallModel small(small_config());
+  const Batch batch = small_batch(kLengths);
+  Batch other = batch;
+  other.token_types = Tensor::zeros(batch.token_types.shape(), DType::kI32);
+  EXPECT_FALSE(same_bits(small.model(batch), small.model(other)));
+}
+
+}  // namespace
+}  // namespace heddle

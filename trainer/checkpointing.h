@@ -80,7 +80,7 @@ class CheckpointReader {
   void fill(const ParameterArena& arena, int64_t seed, std::vector<std::string>& notes) const;
   // Fills every parameter; those without memory get their own.
   void fill(const NamedParameters& parameters) const;
-  // The optimizer's state and its number of updates.
+  // The optimizer's state; its number of updates is in state().
   void fill(Optimizer& optimizer) const;
 
  private:

@@ -36,7 +36,7 @@ MetricReport evaluate_rows(const ServedModel& served, const DataSource& input, i
     all_logits.insert(all_logits.end(), logits.begin(), logits.end());
   };
   RowWindows windows(examples, row_tokenizers(served.tokenizer, served.text.encode_options())(),
-                     bad, 0);
+                     bad);
   RowLogits{
       .model = served.model, .device = device, .world = world, .on_row = keep, .on_window = {}}
       .run(windows);

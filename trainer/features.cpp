@@ -115,7 +115,7 @@ class Extraction {
     BadRows bad(options_.skip_bad);
     ExampleReader examples(options_.input, bad);
     RowWindows windows(examples, row_tokenizers(served_.tokenizer, served_.text.encode_options())(),
-                       bad, 0);
+                       bad);
     int64_t row = 0, vectors = 0;
     for (; windows.next(); row += windows.rows()) {
       if (options_.pooling == FeaturePooling::kNone) {

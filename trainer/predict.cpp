@@ -100,12 +100,10 @@ PredictResult predict(FileSystem& files, const ServedModel& served, const Predic
   }
   result.resumed = broadcast(world, result.resumed, 0, "rows written");
   if (broadcast(world, root && out->was_finished(), 0, "finished")) return result;
-  Example skipped;
-  for (int64_t r = 0; r < result.resumed && examples.next(skipped); ++r) continue;
-
   const Answer answer(served, options);
   RowWindows windows(examples, row_tokenizers(served.tokenizer, served.text.encode_options())(),
-                     bad, result.resumed);
+                     bad);
+  windows.skip(result.resumed);
   const RowLogits rows = {.model = served.model,
                           .device = device,
                           .world = world,

@@ -10,8 +10,8 @@ constexpr size_t kBytes = size_t{16} << 20;
 
 }  // namespace
 
-RowWindows::RowWindows(ExampleReader& examples, RowTokenizer tokenizer, BadRows& bad, int64_t first)
-    : examples_(examples), tokenizer_(std::move(tokenizer)), bad_(bad), first_(first) {
+RowWindows::RowWindows(ExampleReader& examples, RowTokenizer tokenizer, BadRows& bad)
+    : examples_(examples), tokenizer_(std::move(tokenizer)), bad_(bad) {
   sequence_begin_ = {0};
 }
 
@@ -23,20 +23,40 @@ bool RowWindows::next() {
   field_ends_.clear();
   kinds_.clear();
   lines_.clear();
-  file_.clear();
-  Example example;
-  while (rows() < kRows && text_.size() < kBytes && examples_.next(example)) {
-    try {
-      tokenizer_(example.text, examples_.has_pair() ? std::optional(example.pair) : std::nullopt,
-                 tokens_);
-    } catch (const Error& error) {
-      bad_.add(row_error(example.row, error.what()));
-      continue;
-    }
-    keep(example.row);
+  files_.clear();
+  file_of_.clear();
+  while (rows() < kRows && text_.size() < kBytes) {
+    const std::optional<Row> row = next_row();
+    if (!row) break;
+    keep(*row);
     sequence_begin_.push_back(tokens_.count());
   }
   return rows() > 0;
+}
+
+int64_t RowWindows::skip(int64_t count) {
+  int64_t skipped = 0;
+  while (skipped < count && next_row()) {
+    ++skipped;
+    tokens_.clear();
+  }
+  first_ += skipped;
+  return skipped;
+}
+
+// The next row that can be tokenized, its sequences added to tokens_.
+std::optional<Row> RowWindows::next_row() {
+  Example example;
+  while (examples_.next(example)) {
+    try {
+      tokenizer_(example.text, examples_.has_pair() ? std::optional(example.pair) : std::nullopt,
+                 tokens_);
+      return example.row;
+    } catch (const Error& error) {
+      bad_.add(row_error(example.row, error.what()));
+    }
+  }
+  return {};
 }
 
 void RowWindows::keep(const Row& row) {
@@ -47,7 +67,8 @@ void RowWindows::keep(const Row& row) {
     kinds_.push_back(row.kinds[c]);
   }
   lines_.push_back(row.line);
-  if (file_.empty() || file_.back() != row.file) file_.emplace_back(row.file);
+  if (files_.empty() || files_.back() != row.file) files_.emplace_back(row.file);
+  file_of_.push_back(files_.size() - 1);
 }
 
 const Row& RowWindows::row(int64_t r) {
@@ -61,7 +82,7 @@ const Row& RowWindows::row(int64_t r) {
   }
   row_ = {.fields = fields_,
           .kinds = std::span(kinds_).subspan(first, columns_),
-          .file = file_.front(),
+          .file = files_[file_of_[static_cast<size_t>(r)]],
           .line = lines_[static_cast<size_t>(r)],
           .source = {}};
   return row_;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,10 +21,12 @@ namespace heddle {
 
 class RowWindows {
  public:
-  // `examples` and `bad` outlive this; a row that cannot be tokenized is bad. `first` is the number
-  // of the first row.
-  RowWindows(ExampleReader& examples, RowTokenizer tokenizer, BadRows& bad, int64_t first);
+  // `examples` and `bad` outlive this; a row that cannot be tokenized is bad.
+  RowWindows(ExampleReader& examples, RowTokenizer tokenizer, BadRows& bad);
 
+  // Passes over so many rows, bad ones not counted; before the first next(). Returns how many there
+  // were.
+  int64_t skip(int64_t count);
   // Reads the next rows; false if there are none left.
   bool next();
 
@@ -40,12 +43,13 @@ class RowWindows {
   std::vector<float> mean_by_row(const std::vector<float>& outputs, int64_t width) const;
 
  private:
+  std::optional<Row> next_row();
   void keep(const Row& row);
 
   ExampleReader& examples_;
   RowTokenizer tokenizer_;
   BadRows& bad_;
-  int64_t first_;
+  int64_t first_ = 0;
   TokenWindows tokens_;
   std::vector<int64_t> sequence_begin_;  // [rows + 1]
 
@@ -53,7 +57,8 @@ class RowWindows {
   std::string text_;
   std::vector<size_t> field_ends_;
   std::vector<FieldKind> kinds_;
-  std::vector<std::string> file_;
+  std::vector<std::string> files_;  // of the window's rows, in order
+  std::vector<size_t> file_of_;     // of each row, in files_
   std::vector<int64_t> lines_;
   size_t columns_ = 0;
   std::vector<std::string_view> fields_;

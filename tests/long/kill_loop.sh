@@ -7,25 +7,36 @@ kills=${1:-30}
 RANDOM=${SEED:-1}
 
 write_config "$scratch/config.yaml" 960
-steps=$((kills * 40))
+steps=$((kills * 30))
 settings=(--set training.steps=$steps --set checkpoint.every=3 --set log.hash_every=$steps)
 ranks 2 1 train "$scratch/config.yaml" --set output="$scratch/one" "${settings[@]}"
 
-run=$scratch/killed resumed=0
+run=$scratch/killed hits=0
 for ((kill = 1; kill <= kills; ++kill)); do
   mpirun -n 2 "$heddle" train "$scratch/config.yaml" --threads 1 --set output="$run" \
     "${settings[@]}" > "$scratch/said" 2>&1 &
   job=$!
-  sleep "$((RANDOM % 2)).$((RANDOM % 900 + 100))"
-  victims=($(cat "/proc/$job/task/$job/children" 2>/dev/null))
+  # At any moment from the start of the ranks on, or, every other time, from the next step on.
+  until victims=($(cat "/proc/$job/task/$job/children" 2>/dev/null)) && [ ${#victims[@]} -gt 1 ]; do
+    kill -0 $job 2>/dev/null || break
+    sleep 0.01
+  done
+  before=$(stat -c %s "$run/log.jsonl" 2>/dev/null || echo 0)
+  if ((kill % 2 == 0)); then
+    until [ "$(stat -c %s "$run/log.jsonl" 2>/dev/null || echo 0)" -gt $((before + 500)) ]; do
+      kill -0 $job 2>/dev/null || break
+      sleep 0.01
+    done
+  fi
+  sleep "0.$((RANDOM % 900 + 100))"
   # One rank, or both.
-  if [ ${#victims[@]} -gt 0 ]; then kill -9 "${victims[@]:0:$((RANDOM % 2 + 1))}" 2>/dev/null || true; fi
+  kill -9 "${victims[@]:0:$((RANDOM % 2 + 1))}" 2>/dev/null || true
   status=0
   wait $job 2>/dev/null || status=$?
   [ "$status" != 65 ] || fail "no valid checkpoint after kill $kill: $(cat "$scratch/said")"
-  [ ! -d "$run/checkpoints" ] || "$heddle" verify "$run/checkpoints/last" > /dev/null || \
-    fail "the last checkpoint is damaged after kill $kill"
-  [ -d "$run/checkpoints" ] && resumed=$((resumed + 1))
+  [ "$status" = 0 ] || hits=$((hits + 1))  # else it was at its end already
+  [ ! -e "$run/checkpoints/last" ] || "$heddle" verify "$run/checkpoints/last" > "$scratch/said" ||
+    fail "after kill $kill: $(head -3 "$scratch/said")"
 done
 ranks 2 1 train "$scratch/config.yaml" --set output="$run" "${settings[@]}" 2> "$scratch/said" ||
   fail "$(cat "$scratch/said")"
@@ -33,4 +44,6 @@ ranks 2 1 train "$scratch/config.yaml" --set output="$run" "${settings[@]}" 2> "
 left=$(find /dev/shm -name 'heddle*' | wc -l)
 [ "$left" = 0 ] || fail "$left files of ours are left in /dev/shm"
 
-echo "kill_loop: $kills kills, $resumed starts from a checkpoint, after $steps steps $(cat "$scratch/diff")"
+resumed=$(grep -c '"event":"resume"' "$run/log.jsonl")
+echo "kill_loop: $hits of $kills kills hit, $resumed resumes in the log, after $steps steps" \
+  "$(cat "$scratch/diff")"

@@ -42,7 +42,11 @@ done
 mpirun -n 2 "$heddle" predict "$scratch/run" "$scratch/rows.tsv" --quiet --threads 1 --logits \
   -o "$scratch/killed.tsv" 2>/dev/null &
 job=$!
-sleep "$(awk -v s="${seconds[1]}" 'BEGIN { print s * 0.4 }')"
+third=$(($(stat -c %s "$scratch/1.tsv") / 3))
+until [ "$(stat -c %s "$scratch/killed.tsv.part" 2>/dev/null || echo 0)" -gt $third ]; do
+  kill -0 "$job" 2>/dev/null || fail "it ended before it could be killed"
+  sleep 0.01
+done
 kill -9 $(cat "/proc/$job/task/$job/children") || true
 wait "$job" 2>/dev/null || true
 part=$(wc -l < "$scratch/killed.tsv.part")

@@ -16,7 +16,8 @@
 
 namespace heddle {
 
-// A row that is not as it should be. what() is "WHERE: REASON: START OF THE ROW".
+// A row that is not as it should be. what() is "WHERE: REASON: START OF THE ROW",
+// the last only if the row is not empty.
 class RowError : public Error {
  public:
   // `where` is FILE:LINE or FILE:LINE:COLUMN; `source` the row as written, of which a part is

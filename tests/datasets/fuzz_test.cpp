@@ -51,7 +51,7 @@ TEST(Fuzz, RandomBytesAreRowsOrErrors) {
   std::mt19937 random(7);
   std::string all;
   for (int c = 0; c < 256; ++c) all += static_cast<char>(c);
-  const std::string structural("ab,\t\"\n\r{}[]:\\u00\xC3\xA9\0", 21);
+  const std::string structural = std::string("ab,\t\"\n\r{}[]:\\u00\xC3\xA9") + '\0';
   for (const char* name : {"a.tsv", "a.csv", "a.jsonl", "a.txt", "a.tsv.gz", "a.csv.zst"}) {
     for (int round = 0; round < 150; ++round) {
       const std::string& letters = round % 3 == 0 ? all : structural;

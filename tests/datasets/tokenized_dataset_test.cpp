@@ -227,7 +227,12 @@ TEST_F(TokenizedDatasetTest, FilesWithoutRowsAndRowsThatCannotBeCutAreErrors) {
   EXPECT_TRUE(has(build(source_of("a.tsv", "text\tlabel\n")), "a.tsv: has no row"));
   EXPECT_TRUE(has(build(source_of("b.tsv", "text\tlabel\na\tno\nuncuttable\tno\n")),
                   "b.tsv:3: cannot be cut"));
-  TokenizedSource source = source_of("c.tsv", "text\na\n");
+  TokenizedSource source = source_of("d.tsv", "text\tlabel\na\tno\n");
+  source.make_tokenizer = [] {
+    return [](std::string_view, std::optional<std::string_view>, TokenWindows&) {};
+  };
+  EXPECT_TRUE(has(build(source), "a row without a sequence"));
+  source = source_of("c.tsv", "text\na\n");
   source.data.label = "";
   EXPECT_TRUE(has(build(source), "labels without a label column"));
   source.data.paths = {"-"};

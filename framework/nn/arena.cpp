@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "framework/core/random.h"
+#include "framework/nn/shard.h"
 
 namespace heddle {
 namespace {
@@ -33,6 +34,12 @@ ParameterArena::ParameterArena(Module& module, const Device& device) {
   }
 }
 
+NamedParameters ParameterArena::parameters() const {
+  NamedParameters parameters;
+  for (const Entry& entry : entries_) parameters.emplace_back(entry.name, entry.parameter);
+  return parameters;
+}
+
 void initialize(const std::string& name, const Parameter& parameter, uint64_t seed) {
   const Tensor& value = parameter.value;
   if (value.device().is_meta()) return;
@@ -41,10 +48,17 @@ void initialize(const std::string& name, const Parameter& parameter, uint64_t se
     value.fill(how.kind == Initializer::Kind::kOnes ? 1.0f : 0.0f);
     return;
   }
-  check(parameter.shape() == parameter.whole_shape(), "[initialize] a shard of '{}': not yet.",
-        name);
-  fill_normal(value.span<float>(), seed, name_stream(name), 0, how.deviation);
-  if (how.zero_row >= 0) value.rows(how.zero_row, how.zero_row + 1).fill(0);
+  const int64_t row = parameter.whole_shape().numel() / parameter.whole_shape()[0];
+  const int64_t zero_begin = how.zero_row * row;
+  for_each_run(parameter, [&](ShardRun run) {
+    const std::span<float> values =
+        value.span<float>().subspan(static_cast<size_t>(run.local), static_cast<size_t>(run.count));
+    fill_normal(values, seed, name_stream(name), run.whole, how.deviation);
+    if (how.zero_row < 0) return;
+    const int64_t first = std::max(zero_begin - run.whole, int64_t{0});
+    const int64_t last = std::min(zero_begin + row - run.whole, run.count);
+    if (first < last) std::fill(values.begin() + first, values.begin() + last, 0.0f);
+  });
 }
 
 void initialize(const ParameterArena& arena, uint64_t seed) {

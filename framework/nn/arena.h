@@ -29,6 +29,7 @@ class ParameterArena {
   ParameterArena(Module& module, const Device& device);
 
   const std::vector<Entry>& entries() const { return entries_; }
+  NamedParameters parameters() const;
   const Device& device() const { return flat_.device(); }
   // Floats in a flat block; entries start on multiples of 16, gaps are zero.
   int64_t size() const { return flat_.numel(); }
@@ -42,7 +43,7 @@ class ParameterArena {
 
 // Fills every parameter by its initializer.
 void initialize(const ParameterArena& arena, uint64_t seed);
-// The one parameter of that name; it must have memory.
+// One parameter of that name; it must have memory.
 void initialize(const std::string& name, const Parameter& parameter, uint64_t seed);
 
 }  // namespace heddle

@@ -2,13 +2,25 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+
+#include "framework/core/error.h"
 
 namespace heddle {
+
+Parameter::Parameter(const Shape& whole, const Initializer& initializer, const Shard& shard)
+    : whole_(whole), initializer_(initializer), shard_(shard) {
+  const bool fits = shard.dim >= 0 && shard.dim < whole.ndim() && shard.blocks >= 1 &&
+                    whole[shard.dim] % shard.blocks == 0 && shard.begin >= 0 && shard.extent >= 0 &&
+                    shard.begin + shard.extent <= whole[shard.dim] / shard.blocks;
+  check(fits, "[parameter] dim {}, {} from {} of each of {} blocks: no shard of {}", shard.dim,
+        shard.extent, shard.begin, shard.blocks, whole);
+}
 
 Shape Parameter::shape() const {
   std::array<int64_t, Shape::kMaxDims> dims{};
   std::copy(whole_.begin(), whole_.end(), dims.begin());
-  dims[static_cast<size_t>(shard_.dim)] = shard_.extent;
+  dims[static_cast<size_t>(shard_.dim)] = shard_.blocks * shard_.extent;
   return Shape(std::span<const int64_t>(dims.data(), static_cast<size_t>(whole_.ndim())));
 }
 
@@ -37,10 +49,12 @@ NamedParameters named_parameters(Module& module) {
 }
 
 int64_t count_parameters(Module& module) {
-  int64_t count = 0;
+  std::map<std::string, int64_t> wholes;  // several shards of one tensor have one name
   for (const auto& [name, parameter] : named_parameters(module)) {
-    count += parameter->whole_shape().numel();
+    wholes[name] = parameter->whole_shape().numel();
   }
+  int64_t count = 0;
+  for (const auto& [name, elements] : wholes) count += elements;
   return count;
 }
 

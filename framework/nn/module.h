@@ -54,7 +54,7 @@ class Visitor {
 
 using NamedParameters = std::vector<std::pair<std::string, Parameter*>>;
 
-// Every parameter that exists, in the order of the visit.
+// Every parameter that exists, in the order of the visit. Shards of one tensor share its name.
 NamedParameters named_parameters(Module& module);
 // Elements of all whole parameters.
 int64_t count_parameters(Module& module);

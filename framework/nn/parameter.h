@@ -19,28 +19,34 @@ struct Initializer {
   int zero_row = -1;    // a row that starts, and stays, zero (a padding token)
 };
 
-// The part of a whole tensor that this process holds: `extent` elements from `begin` along `dim`.
+// The part of a whole tensor that a Parameter holds. Along `dim` the whole tensor is `blocks` equal
+// blocks (query, key and value of a projection: 3); the part is `extent` elements from `begin` of
+// each, one block's after another's.
 struct Shard {
   int dim = 0;
   int64_t begin = 0;
   int64_t extent = 0;
+  int blocks = 1;
+
+  bool operator==(const Shard&) const = default;
 };
 
 // A parameter knows its whole shape and its shard; `value` is the shard, undefined until an arena
-// gives it memory (see arena.h).
+// gives it memory (see arena.h). A process may hold several shards of one whole tensor: they are
+// Parameters of the same name. Where a shard's elements lie in the whole: shard.h.
 class Parameter {
  public:
   Parameter() = default;
   explicit Parameter(const Shape& whole, const Initializer& initializer = {})
       : whole_(whole), initializer_(initializer), shard_{0, 0, whole[0]} {}
-  Parameter(const Shape& whole, const Initializer& initializer, const Shard& shard)
-      : whole_(whole), initializer_(initializer), shard_(shard) {}
+  // Throws std::invalid_argument if `shard` does not lie in `whole`.
+  Parameter(const Shape& whole, const Initializer& initializer, const Shard& shard);
 
   bool exists() const { return whole_.ndim() > 0; }  // a layer without bias has none
   const Shape& whole_shape() const { return whole_; }
   const Shard& shard() const { return shard_; }
   const Initializer& initializer() const { return initializer_; }
-  // The shape of this process's part.
+  // The shape of the part: blocks * extent elements along the shard's dim.
   Shape shape() const;
 
   // A matrix or table decays and is counted as such; a bias or a norm does not decay.

@@ -15,10 +15,8 @@
 #include "trainer/checkpointing.h"
 #include "trainer/config/yaml.h"
 #include "trainer/evaluation.h"
-#include "trainer/log/jsonl_log.h"
-#include "trainer/log/tensorboard.h"
 #include "trainer/metrics/metric_report.h"
-#include "trainer/parameter_hashes.h"
+#include "trainer/run_log.h"
 #include "trainer/run_start.h"
 #include "trainer/train_step.h"
 #include "trainer/training_setup.h"
@@ -29,10 +27,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kMostFailedSaves = 3;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Leaves of a batch; refuses a number of ranks that canonical arithmetic cannot use.
 int64_t leaves_of_batch(const NumericsConfig& numerics, int64_t ranks) {
@@ -86,23 +80,16 @@ class Trainer {
   void set_up();
   void build_schedule();
   void restore();
-  void open_logs();
-  void announce();
   bool step();
-  void log_step(const StepResult& result, double rate);
   void evaluate();
   // Without `must` a failure is a warning, until there are too many in a row. False if it failed.
   bool save(bool best, bool must = false);
-  void log_hashes();
   void test();
-  void write_state(const std::string& ended);
-  void event(const std::string& name, Json details = Json::object());
   void beat(std::string_view what);
   bool stop_asked();
   const Metric& metric() const;
   bool stops_early() const;
   int64_t every(const Every& e) const { return e.in_steps(steps_per_epoch_); }
-  double epoch() const;
 
   const Config& config_;
   const TrainerEnvironment& env_;
@@ -125,12 +112,8 @@ class Trainer {
   std::optional<int64_t> last_saved_;
   int64_t failed_saves_ = 0;  // in a row
 
-  std::optional<JsonlLog> log_;
-  std::optional<TensorBoardLog> board_;
+  std::optional<RunLog> log_;
   Clock::time_point begun_ = Clock::now();
-  int64_t steps_here_ = 0;   // since this start
-  double step_seconds_ = 0;  // spent in them
-  int64_t step_tokens_ = 0;
   std::vector<double> recent_seconds_;  // of steps, for the watchdog
 };
 
@@ -143,8 +126,16 @@ TrainOutcome Trainer::run() {
   beat("start");
   set_up();
   restore();
-  open_logs();
-  announce();
+  log_.emplace(env_,
+               LoggedRun{.config = config_,
+                         .model = model_,
+                         .data = *data_,
+                         .state = state_,
+                         .steps = total_steps_,
+                         .steps_per_epoch = steps_per_epoch_,
+                         .ranks = ranks().size()},
+               begun_);
+  log_->open(start_.checkpoint.get(), last_saved_);
   while (state_.step < total_steps_ && !stops_early()) {
     const bool stop = step();
     const int64_t evaluations = every(config_.training.evaluate_every);
@@ -156,18 +147,18 @@ TrainOutcome Trainer::run() {
     const bool must = last || stop || stops_early();
     if ((saves > 0 && state_.step % saves == 0) || must) save(false, must);
     if (stop && !last) {
-      event("signal");
-      write_state("signal");
+      log_->event("signal");
+      log_->write_state(last_saved_, "signal");
       env_.console.note(
           fmt::format("stopped on a signal after step {}; start again to go on", state_.step));
       return TrainOutcome::kStopped;
     }
   }
-  log_hashes();
+  log_->hashes();
   test();
   const std::string ended = stops_early() ? "early_stop" : "finished";
-  event("end", {{"reason", ended}});
-  write_state(ended);
+  log_->event("end", {{"reason", ended}});
+  log_->write_state(last_saved_, ended);
   env_.console.finish();
   return TrainOutcome::kFinished;
 }
@@ -227,52 +218,6 @@ void Trainer::restore() {
   last_saved_ = state_.step;
 }
 
-void Trainer::open_logs() {
-  if (!root_) return;
-  if (!start_.checkpoint || !folder_.has_run(env_.files)) {
-    write_file_atomically(env_.files, folder_.config_file(), to_yaml(config_));
-  }
-  write_state("");
-  log_.emplace(env_.files, folder_.log_file(), state_.step);
-  if (config_.log.tensorboard) {
-    board_.emplace(env_.files, folder_.path(), TensorBoardOptions{.resumed_step = state_.step});
-  }
-  if (start_.checkpoint) {
-    event("resume", {{"from", start_.checkpoint->path()}, {"ranks", ranks().size()}});
-  } else {
-    event("start", {{"ranks", ranks().size()},
-                    {"hash", hash_parameters(*model_.arena)},
-                    {"parameters", hash_each_parameter(*model_.arena)}});
-  }
-}
-
-void Trainer::announce() {
-  RunFacts facts{.title = "heddle train " + folder_.path(), .facts = {}};
-  const auto add = [&](const char* name, std::string value) {
-    facts.facts.emplace_back(name, std::move(value));
-  };
-  add("model", fmt::format("{}, {} layers of {}, {:.1f} M parameters", model_.config.family,
-                           model_.config.layers, model_.config.hidden_size,
-                           static_cast<double>(count_parameters(*model_.model)) / 1e6));
-  add("task",
-      fmt::format("{}, {} labels", name_of(model_.task->problem()), model_.task->outputs()));
-  add("data", fmt::format("{} training, {} validation, {} test rows", data_->train.rows(),
-                          data_->validation ? data_->validation->rows() : 0,
-                          data_->test ? data_->test->rows() : 0));
-  add("mesh", fmt::format("{} data-parallel rank{}, {} thread{} each, cpu", ranks().size(),
-                          ranks().size() == 1 ? "" : "s", env_.pool.threads(),
-                          env_.pool.threads() == 1 ? "" : "s"));
-  add("numerics", config_.numerics.mode == "fast"
-                      ? std::string("fast: reproducible on this mesh")
-                      : fmt::format("canonical: the same bits on 1 to {} ranks", state_.leaves));
-  add("steps", fmt::format("{} of {}, {} an epoch", state_.step, total_steps_, steps_per_epoch_));
-  env_.console.start(facts);
-  for (const std::string& note : model_.notes) env_.console.note(note);
-  for (const BadRow& row : data_->train.bad_rows()) {
-    env_.console.warning(fmt::format("skipped {}: {}", row.where, row.reason));
-  }
-}
-
 // One step; true if the ranks agree to stop after it.
 bool Trainer::step() {
   beat("step");
@@ -291,17 +236,13 @@ bool Trainer::step() {
   state_.optimizer_steps = optimizer_->steps();
   const Agreement all = agree(ranks(), {.step = state_.step, .stop = stop_asked()});
 
-  const double seconds = seconds_since(begun);
-  ++steps_here_;
-  step_seconds_ += seconds;
-  step_tokens_ += result.tokens;
+  const double seconds = std::chrono::duration<double>(Clock::now() - begun).count();
   recent_seconds_.push_back(seconds);
   if (recent_seconds_.size() > 101) recent_seconds_.erase(recent_seconds_.begin());
-  log_step(result, rate);
-  if (steps_here_ == 1) event("first_step", {{"seconds_since_start", seconds_since(begun_)}});
+  log_->step(result, rate, seconds);
   if (result.skipped) {
     ++state_.skipped_in_a_row;
-    event("skipped_step", {{"loss", result.loss}, {"grad_norm", result.gradient_norm}});
+    log_->event("skipped_step", {{"loss", result.loss}, {"grad_norm", result.gradient_norm}});
     env_.console.warning(
         fmt::format("step {}: loss or gradient is not finite; the step was skipped", state_.step));
     if (state_.skipped_in_a_row > config_.training.max_skipped_steps) {
@@ -314,33 +255,10 @@ bool Trainer::step() {
   } else {
     state_.skipped_in_a_row = 0;
   }
-  if (config_.log.hash_every > 0 && state_.step % config_.log.hash_every == 0) log_hashes();
-  return all.stop;
-}
-
-void Trainer::log_step(const StepResult& result, double rate) {
-  const double speed = static_cast<double>(step_tokens_) / step_seconds_;
-  if (log_ && (state_.step % config_.training.log_every == 0 || state_.step == 1 ||
-               state_.step == total_steps_)) {
-    const StepRecord record = {.step = state_.step,
-                               .epoch = epoch(),
-                               .loss = result.loss,
-                               .lr = rate,
-                               .grad_norm = result.gradient_norm,
-                               .tokens_per_second = speed};
-    log_->add(record);
-    if (board_) board_->add(record);
+  if (config_.log.hash_every > 0 && state_.step % config_.log.hash_every == 0) {
+    log_->hashes();
   }
-  const double per_second = static_cast<double>(steps_here_) / step_seconds_;
-  env_.console.progress({.step = state_.step,
-                         .steps = total_steps_,
-                         .epoch = epoch(),
-                         .loss = result.loss,
-                         .lr = rate,
-                         .steps_per_second = per_second,
-                         .tokens_per_second = speed,
-                         .seconds_left = static_cast<double>(total_steps_ - state_.step) *
-                                         seconds_since(begun_) / static_cast<double>(steps_here_)});
+  return all.stop;
 }
 
 void Trainer::evaluate() {
@@ -357,19 +275,7 @@ void Trainer::evaluate() {
   } else {
     ++state_.evaluations_without_gain;
   }
-  if (root_) {
-    const EvaluationRecord record = {.step = state_.step,
-                                     .epoch = epoch(),
-                                     .split = "validation",
-                                     .rows = evaluation.report.rows,
-                                     .seconds = evaluation.seconds,
-                                     .metrics = evaluation.report.values};
-    log_->add(record);
-    if (board_) board_->add(record);
-    std::optional<BestSoFar> best;
-    if (state_.best) best = {state_.best->metric, state_.best->value, state_.best->step};
-    env_.console.evaluation(record, best);
-  }
+  log_->evaluation(evaluation, "validation");
   if (better && !save(true)) state_.best = best_before;  // whose weights are still there
 }
 
@@ -400,16 +306,10 @@ bool Trainer::save(bool best, bool must) {
   }
   failed_saves_ = 0;
   last_saved_ = state_.step;
-  event("checkpoint", {{"best", best}});
-  if (log_) log_->sync();
-  write_state("");
+  log_->event("checkpoint", {{"best", best}});
+  log_->sync();
+  log_->write_state(last_saved_);
   return true;
-}
-
-void Trainer::log_hashes() {
-  if (!root_) return;
-  event("hash", {{"hash", hash_parameters(*model_.arena)},
-                 {"parameters", hash_each_parameter(*model_.arena)}});
 }
 
 // Evaluates the test split with the best weights.
@@ -422,16 +322,8 @@ void Trainer::test() {
   }
   const Evaluation evaluation =
       evaluate_dataset(*model_.model, *model_.task, *data_->test, device_, ranks());
+  log_->evaluation(evaluation, "test");
   if (!root_) return;
-  const EvaluationRecord record = {.step = state_.best ? state_.best->step : state_.step,
-                                   .epoch = epoch(),
-                                   .split = "test",
-                                   .rows = evaluation.report.rows,
-                                   .seconds = evaluation.seconds,
-                                   .metrics = evaluation.report.values};
-  log_->add(record);
-  if (board_) board_->add(record);
-  env_.console.evaluation(record);
   write_file_atomically(env_.files, folder_.test_file(),
                         dump_json(to_json(evaluation.report), 2) + "\n");
   write_test_predictions(env_.files, folder_.test_predictions_file(),
@@ -439,31 +331,10 @@ void Trainer::test() {
                          *model_.task, evaluation.logits);
 }
 
-void Trainer::write_state(const std::string& ended) {
-  if (!root_) return;
-  RunState state;
-  state.version = HEDDLE_VERSION;
-  state.step = state_.step;
-  state.epoch = epoch();
-  state.last = last_saved_;
-  state.best = state_.best;
-  state.ended = ended;
-  for (const auto& [name, key] : data_->keys) state.hashes[name] = key;
-  state.environment = env_.facts;
-  state.environment["ranks"] = std::to_string(ranks().size());
-  state.environment["threads"] = std::to_string(env_.pool.threads());
-  folder_.write_state(env_.files, state);
-}
-
-void Trainer::event(const std::string& name, Json details) {
-  if (log_)
-    log_->add(EventRecord{.step = state_.step, .event = name, .details = std::move(details)});
-}
-
 void Trainer::beat(std::string_view what) {
   if (!env_.watchdog) return;
   double limit = config_.watchdog.start.seconds;
-  if (what == "step" && steps_here_ > 0) {
+  if (what == "step" && !recent_seconds_.empty()) {
     std::vector<double> sorted = recent_seconds_;
     std::ranges::nth_element(sorted, sorted.begin() + static_cast<int64_t>(sorted.size() / 2));
     const double median = sorted[sorted.size() / 2];
@@ -488,11 +359,6 @@ const Metric& Trainer::metric() const {
 bool Trainer::stops_early() const {
   return config_.training.early_stop &&
          state_.evaluations_without_gain >= config_.training.early_stop->patience;
-}
-
-double Trainer::epoch() const {
-  return static_cast<double>(state_.sampler.epoch) +
-         static_cast<double>(state_.sampler.position) / static_cast<double>(data_->train.size());
 }
 
 }  // namespace

@@ -1,0 +1,150 @@
+#include "trainer/run_log.h"
+
+#include "trainer/config/yaml.h"
+#include "trainer/parameter_hashes.h"
+
+namespace heddle {
+
+RunLog::RunLog(const TrainerEnvironment& environment, const LoggedRun& run, Clock::time_point begun)
+    : env_(environment),
+      run_(run),
+      folder_(run.config.output),
+      root_(environment.world.rank() == 0),
+      begun_(begun) {}
+
+void RunLog::open(const CheckpointReader* checkpoint, std::optional<int64_t> last_saved) {
+  if (root_) {
+    if (!checkpoint || !folder_.has_run(env_.files)) {
+      write_file_atomically(env_.files, folder_.config_file(), to_yaml(run_.config));
+    }
+    write_state(last_saved);
+    const int64_t step = run_.state.step;
+    log_.emplace(env_.files, folder_.log_file(), step);
+    if (run_.config.log.tensorboard) {
+      board_.emplace(env_.files, folder_.path(), TensorBoardOptions{.resumed_step = step});
+    }
+    if (checkpoint) {
+      event("resume", {{"from", checkpoint->path()}, {"ranks", run_.ranks}});
+    } else {
+      hashes("start", {{"ranks", run_.ranks}});
+    }
+  }
+  announce();
+}
+
+void RunLog::announce() {
+  const TrainingModel& model = run_.model;
+  const TrainingData& data = run_.data;
+  RunFacts facts{.title = "heddle train " + folder_.path(), .facts = {}};
+  const auto add = [&](const char* name, std::string value) {
+    facts.facts.emplace_back(name, std::move(value));
+  };
+  add("model", fmt::format("{}, {} layers of {}, {:.1f} M parameters", model.config.family,
+                           model.config.layers, model.config.hidden_size,
+                           static_cast<double>(count_parameters(*model.model)) / 1e6));
+  add("task", fmt::format("{}, {} labels", name_of(model.task->problem()), model.task->outputs()));
+  add("data", fmt::format("{} training, {} validation, {} test rows", data.train.rows(),
+                          data.validation ? data.validation->rows() : 0,
+                          data.test ? data.test->rows() : 0));
+  add("mesh", fmt::format("{} data-parallel rank{}, {} thread{} each, cpu", run_.ranks,
+                          run_.ranks == 1 ? "" : "s", env_.pool.threads(),
+                          env_.pool.threads() == 1 ? "" : "s"));
+  add("numerics",
+      run_.config.numerics.mode == "fast"
+          ? std::string("fast: reproducible on this mesh")
+          : fmt::format("canonical: the same bits on 1 to {} ranks", run_.state.leaves));
+  add("steps",
+      fmt::format("{} of {}, {} an epoch", run_.state.step, run_.steps, run_.steps_per_epoch));
+  env_.console.start(facts);
+  for (const std::string& note : model.notes) env_.console.note(note);
+  for (const BadRow& row : data.train.bad_rows()) {
+    env_.console.warning(fmt::format("skipped {}: {}", row.where, row.reason));
+  }
+}
+
+void RunLog::step(const StepResult& result, double rate, double seconds) {
+  ++steps_here_;
+  step_seconds_ += seconds;
+  step_tokens_ += result.tokens;
+  const int64_t step = run_.state.step;
+  const double tokens_per_second = static_cast<double>(step_tokens_) / step_seconds_;
+  const double elapsed = std::chrono::duration<double>(Clock::now() - begun_).count();
+  if (log_ && (step % run_.config.training.log_every == 0 || step == 1 || step == run_.steps)) {
+    const StepRecord record = {.step = step,
+                               .epoch = epoch(),
+                               .loss = result.loss,
+                               .lr = rate,
+                               .grad_norm = result.gradient_norm,
+                               .tokens_per_second = tokens_per_second};
+    log_->add(record);
+    if (board_) board_->add(record);
+  }
+  env_.console.progress({.step = step,
+                         .steps = run_.steps,
+                         .epoch = epoch(),
+                         .loss = result.loss,
+                         .lr = rate,
+                         .steps_per_second = static_cast<double>(steps_here_) / step_seconds_,
+                         .tokens_per_second = tokens_per_second,
+                         .seconds_left = static_cast<double>(run_.steps - step) * elapsed /
+                                         static_cast<double>(steps_here_)});
+  if (steps_here_ == 1) event("first_step", {{"seconds_since_start", elapsed}});
+}
+
+void RunLog::evaluation(const Evaluation& evaluation, const std::string& split) {
+  if (!root_) return;
+  const bool of_best = split == "test" && run_.state.best;  // whose weights were evaluated
+  const EvaluationRecord record = {.step = of_best ? run_.state.best->step : run_.state.step,
+                                   .epoch = epoch(),
+                                   .split = split,
+                                   .rows = evaluation.report.rows,
+                                   .seconds = evaluation.seconds,
+                                   .metrics = evaluation.report.values};
+  log_->add(record);
+  if (board_) board_->add(record);
+  std::optional<BestSoFar> best;
+  if (split != "test" && run_.state.best) {
+    best = {run_.state.best->metric, run_.state.best->value, run_.state.best->step};
+  }
+  env_.console.evaluation(record, best);
+}
+
+void RunLog::event(const std::string& name, Json details) {
+  if (!log_) return;
+  log_->add(EventRecord{.step = run_.state.step, .event = name, .details = std::move(details)});
+}
+
+void RunLog::hashes(const std::string& event_name, Json details) {
+  if (!log_) return;
+  details["hash"] = hash_parameters(*run_.model.arena);
+  details["parameters"] = hash_each_parameter(*run_.model.arena);
+  event(event_name, std::move(details));
+}
+
+void RunLog::write_state(std::optional<int64_t> last_saved, const std::string& ended) {
+  if (!root_) return;
+  RunState state;
+  state.version = HEDDLE_VERSION;
+  state.step = run_.state.step;
+  state.epoch = epoch();
+  state.last = last_saved;
+  state.best = run_.state.best;
+  state.ended = ended;
+  for (const auto& [name, key] : run_.data.keys) state.hashes[name] = key;
+  state.environment = env_.facts;
+  state.environment["ranks"] = std::to_string(run_.ranks);
+  state.environment["threads"] = std::to_string(env_.pool.threads());
+  folder_.write_state(env_.files, state);
+}
+
+void RunLog::sync() {
+  if (log_) log_->sync();
+}
+
+double RunLog::epoch() const {
+  const SamplerState& sampler = run_.state.sampler;
+  return static_cast<double>(sampler.epoch) +
+         static_cast<double>(sampler.position) / static_cast<double>(run_.data.train.size());
+}
+
+}  // namespace heddle

@@ -6,6 +6,7 @@
 // Highway includes this file again for each instruction set.
 #include <hwy/foreach_target.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "framework/core/error.h"
@@ -72,16 +73,41 @@ void adamw_span(float* weight, const float* gradient, float* m, float* v, int64_
   });
 }
 
-void adamw_zero_span(float* weight, float* m, float* v, int64_t n, const AdamWFactors* steps,
-                     int64_t count) {
+void adamw_zero_span(float* weight, float* m, float* v, int64_t n, const AdamWFactors& f) {
   const F d;
   for_vectors(n, [&](int64_t, auto load, auto store) HWY_ATTR {
-    AdamWState s{load(weight), load(m), load(v)};
-    for (int64_t i = 0; i < count; ++i) s = adamw_step(s, hn::Zero(d), steps[i]);
+    const AdamWState s = adamw_step({load(weight), load(m), load(v)}, hn::Zero(d), f);
     store(s.weight, weight);
     store(s.m, m);
     store(s.v, v);
   });
+}
+
+// What adamw_zero_span does to the weight where m and v are 0.
+void decay_span(float* weight, int64_t n, float decay) {
+  const F d;
+  for_vectors(n, [&](int64_t, auto load, auto store)
+                     HWY_ATTR { store(hn::Mul(load(weight), hn::Set(d, decay)), weight); });
+}
+
+void adamw_rows(const kernels::AdamWTable& t, int64_t begin, int64_t end, const AdamWFactors& f) {
+  const int64_t* const first = t.ids.data();
+  const int64_t* const last = first + t.ids.size();
+  const int64_t* next = std::lower_bound(first, last, begin);
+  for (int64_t row = begin; row < end; ++row) {
+    const int64_t at = row * t.width;
+    float* weight = t.weight.data() + at;
+    float* m = t.m.data() + at;
+    float* v = t.v.data() + at;
+    if (next != last && *next == row) {
+      adamw_span(weight, t.gradient.data() + (next - first) * t.width, m, v, t.width, f);
+      ++next;
+    } else if (!t.at_rest[static_cast<size_t>(row)]) {
+      adamw_zero_span(weight, m, v, t.width, f);
+    } else if (f.decay != 1) {
+      decay_span(weight, t.width, f.decay);
+    }
+  }
 }
 
 }  // namespace heddle::HWY_NAMESPACE
@@ -91,15 +117,15 @@ HWY_AFTER_NAMESPACE();
 namespace heddle {
 
 HWY_EXPORT(adamw_span);
-HWY_EXPORT(adamw_zero_span);
+HWY_EXPORT(adamw_rows);
 
 namespace kernels {
 
 void adamw_update(Cpu on, std::span<float> weight, std::span<const float> gradient,
                   std::span<float> m, std::span<float> v, const AdamWStep& step) {
   check(gradient.size() == weight.size() && m.size() == weight.size() && v.size() == weight.size(),
-        "[adamw] {} weights, {} gradients, {} and {} moments. Expected equal numbers.", weight.size(),
-        gradient.size(), m.size(), v.size());
+        "[adamw] {} weights, {} gradients, {} and {} moments. Expected equal numbers.",
+        weight.size(), gradient.size(), m.size(), v.size());
   check(step.step >= 1, "[adamw] step {}. Expected 1 or more.", step.step);
   const AdamWFactors factors(step);
   parallel_rows(on, static_cast<int64_t>(weight.size()), 2, [&](int64_t begin, int64_t end) {
@@ -109,23 +135,25 @@ void adamw_update(Cpu on, std::span<float> weight, std::span<const float> gradie
   });
 }
 
-void adamw_update_zero_gradient(Cpu on, std::span<float> weight, std::span<float> m,
-                                std::span<float> v, std::span<const AdamWStep> steps) {
-  check(m.size() == weight.size() && v.size() == weight.size(),
-        "[adamw] {} weights, {} and {} moments. Expected equal numbers.", weight.size(), m.size(),
-        v.size());
-  std::vector<AdamWFactors> factors;
-  for (const AdamWStep& step : steps) {
-    check(step.step >= 1, "[adamw] step {}. Expected 1 or more.", step.step);
-    factors.emplace_back(step);
-  }
-  const auto count = static_cast<int64_t>(factors.size());
-  parallel_rows(on, static_cast<int64_t>(weight.size()), 2 * count,
-                [&](int64_t begin, int64_t end) {
-                  HWY_DYNAMIC_DISPATCH(adamw_zero_span)
-                  (weight.data() + begin, m.data() + begin, v.data() + begin, end - begin,
-                   factors.data(), count);
-                });
+void adamw_update_rows(Cpu on, const AdamWTable& t, const AdamWStep& step) {
+  const auto rows = static_cast<int64_t>(t.at_rest.size());
+  const auto ids = static_cast<int64_t>(t.ids.size());
+  const auto count = static_cast<int64_t>(t.weight.size());
+  check(t.m.size() == t.weight.size() && t.v.size() == t.weight.size() && count == rows * t.width,
+        "[adamw] {} weights, {} and {} moments in {} rows of {}. Expected equal numbers.", count,
+        t.m.size(), t.v.size(), rows, t.width);
+  check(static_cast<int64_t>(t.gradient.size()) == ids * t.width,
+        "[adamw] {} gradients for {} rows of {}.", t.gradient.size(), ids, t.width);
+  check(ids == 0 || (t.ids.front() >= 0 && t.ids.back() < rows),
+        "[adamw] gradients of rows {} to {}. Expected rows from 0 to {}.",
+        ids == 0 ? 0 : t.ids.front(), ids == 0 ? 0 : t.ids.back(), rows - 1);
+  check(step.step >= 1, "[adamw] step {}. Expected 1 or more.", step.step);
+  const AdamWFactors factors(step);
+  check(factors.eps > 0, "[adamw] eps {}. Expected more than 0: rows at rest would move.",
+        step.eps);
+  parallel_rows(on, rows, 2 * t.width, [&](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(adamw_rows)(t, begin, end, factors);
+  });
 }
 
 }  // namespace kernels

@@ -31,10 +31,18 @@ namespace kernels {
 void adamw_update(Cpu, std::span<float> weight, std::span<const float> gradient, std::span<float> m,
                   std::span<float> v, const AdamWStep& step);
 
-// The same for a gradient of zero, for each of `steps` in turn, in one pass over memory: replays
-// the steps that an embedding row without gradients has missed, with the bits of the dense update.
-void adamw_update_zero_gradient(Cpu, std::span<float> weight, std::span<float> m,
-                                std::span<float> v, std::span<const AdamWStep> steps);
+// A table [rows, width] of which few rows have a gradient: an embedding.
+struct AdamWTable {
+  std::span<float> weight, m, v;
+  int64_t width = 0;
+  std::span<const int64_t> ids;      // the rows with a gradient, rising
+  std::span<const float> gradient;   // [ids, width]
+  std::span<const uint8_t> at_rest;  // [rows]: not 0 says that all of a row's m and v are 0
+};
+
+// The dense update, bit for bit, with a gradient of 0 for the other rows. Those at rest only decay:
+// their m and v are neither read nor written.
+void adamw_update_rows(Cpu, const AdamWTable& table, const AdamWStep& step);
 
 }  // namespace kernels
 }  // namespace heddle

@@ -1,6 +1,7 @@
 #include "framework/optim/optimizer.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -47,6 +48,12 @@ Optimizer::Optimizer(const ParameterArena& parameters, GradientArena& gradients,
   if (options_.kind == OptimizerOptions::Kind::kAdamW) {
     add_state("adam_m");
     add_state("adam_v");
+    for (const Entry& entry : entries_) {
+      if (!entry.gradient.sparse) continue;
+      at_rest_.resize(std::max(at_rest_.size(), static_cast<size_t>(entry.gradient.offset) + 1));
+      at_rest_[static_cast<size_t>(entry.gradient.offset)].assign(
+          static_cast<size_t>(entry.gradient.parameter->parameter->shape()[0]), 1);
+    }
   } else if (options_.momentum > 0) {
     add_state("momentum");
   }
@@ -108,35 +115,70 @@ void Optimizer::update(const Entry& entry, const AdamWStep& step) {
 
 // Rows without a gradient decay, and move by what is left of earlier gradients.
 void Optimizer::update_rows(const Entry& entry, const AdamWStep& step) {
+  if (options_.kind != OptimizerOptions::Kind::kAdamW) return apply_sgd_rows(entry, step);
+  const SparseRows& rows = gradients_.sparse(entry.gradient);
+  std::vector<uint8_t>& at_rest = at_rest_[static_cast<size_t>(entry.gradient.offset)];
+  on_device(parameters_.device(), [&](auto on) {
+    kernels::adamw_update_rows(on,
+                               {.weight = entry.gradient.parameter->parameter->value.span<float>(),
+                                .m = state(0, entry),
+                                .v = state(1, entry),
+                                .width = rows.width,
+                                .ids = rows.ids,
+                                .gradient = rows.values,
+                                .at_rest = at_rest},
+                               step);
+  });
+  for (const int64_t id : rows.ids) at_rest[static_cast<size_t>(id)] = 0;
+}
+
+void Optimizer::apply_sgd_rows(const Entry& entry, const AdamWStep& step) {
   const SparseRows& rows = gradients_.sparse(entry.gradient);
   const std::span<float> weight = entry.gradient.parameter->parameter->value.span<float>();
   const int64_t width = rows.width;
+  const auto part = [&](int64_t begin, int64_t end) {
+    return weight.subspan(static_cast<size_t>(begin * width),
+                          static_cast<size_t>((end - begin) * width));
+  };
   const auto between = [&](int64_t begin, int64_t end) {
     if (begin == end) return;
-    const auto part = [&](std::span<float> all, int64_t offset) {
-      return all.subspan(static_cast<size_t>(offset + begin * width),
-                         static_cast<size_t>((end - begin) * width));
-    };
-    if (options_.kind == OptimizerOptions::Kind::kAdamW) {
-      on_device(parameters_.device(), [&](auto on) {
-        kernels::adamw_update_zero_gradient(
-            on, part(weight, 0), part(states_[0].values.span<float>(), entry.offset),
-            part(states_[1].values.span<float>(), entry.offset), std::span(&step, 1));
-      });
-    } else {
-      const std::vector<float> zeros(static_cast<size_t>((end - begin) * width));
-      apply(part(weight, 0), zeros, entry.offset + begin * width, step);
-    }
+    const std::vector<float> zeros(static_cast<size_t>((end - begin) * width));
+    apply(part(begin, end), zeros, entry.offset + begin * width, step);
   };
   int64_t done = 0;
   for (size_t i = 0; i < rows.ids.size(); ++i) {
     const int64_t id = rows.ids[i];
     between(done, id);
-    apply(weight.subspan(static_cast<size_t>(id * width), static_cast<size_t>(width)), rows.row(i),
-          entry.offset + id * width, step);
+    apply(part(id, id + 1), rows.row(i), entry.offset + id * width, step);
     done = id + 1;
   }
   between(done, entry.gradient.parameter->parameter->shape()[0]);
+}
+
+void Optimizer::set_steps(int64_t steps) {
+  steps_ = steps;
+  if (at_rest_.empty()) return;
+  for (const Entry& entry : entries_) {
+    if (entry.gradient.sparse) find_rows_at_rest(entry);
+  }
+}
+
+void Optimizer::find_rows_at_rest(const Entry& entry) {
+  const auto width = static_cast<size_t>(entry.gradient.parameter->parameter->shape()[1]);
+  std::vector<uint8_t>& at_rest = at_rest_[static_cast<size_t>(entry.gradient.offset)];
+  const auto is_zero = [&](const State& s, size_t row) {
+    const auto all = s.values.span<const float>();
+    const auto values = all.subspan(static_cast<size_t>(entry.offset) + row * width, width);
+    return std::ranges::all_of(values, [](float v) { return std::bit_cast<uint32_t>(v) == 0; });
+  };
+  for (size_t row = 0; row < at_rest.size(); ++row) {
+    at_rest[row] = is_zero(states_[0], row) && is_zero(states_[1], row);
+  }
+}
+
+std::span<float> Optimizer::state(size_t i, const Entry& entry) const {
+  return states_[i].values.span<float>().subspan(
+      static_cast<size_t>(entry.offset), static_cast<size_t>(entry.gradient.parameter->numel));
 }
 
 void Optimizer::apply(std::span<float> weight, std::span<const float> gradient, int64_t offset,

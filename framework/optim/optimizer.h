@@ -59,11 +59,16 @@ class Optimizer {
   const std::vector<State>& states() const { return states_; }
   // Updates so far, from 0.
   int64_t steps() const { return steps_; }
-  void set_steps(int64_t steps) { steps_ = steps; }
+  // Goes on from states that were loaded.
+  void set_steps(int64_t steps);
 
  private:
   void update(const Entry& entry, const AdamWStep& step);
   void update_rows(const Entry& entry, const AdamWStep& step);
+  void apply_sgd_rows(const Entry& entry, const AdamWStep& step);
+  void find_rows_at_rest(const Entry& entry);
+  // A parameter's part of a state.
+  std::span<float> state(size_t i, const Entry& entry) const;
   void apply(std::span<float> weight, std::span<const float> gradient, int64_t offset,
              const AdamWStep& step);
 
@@ -73,6 +78,9 @@ class Optimizer {
   OptimizerOptions options_;
   std::vector<Entry> entries_;
   std::vector<State> states_;
+  // For AdamW and each row-sparse parameter: which rows have states of 0, as most rows of a
+  // vocabulary do. They need not be read.
+  std::vector<std::vector<uint8_t>> at_rest_;
   int64_t steps_ = 0;
 };
 

@@ -69,9 +69,9 @@ TEST(Misuse, LayerNormOfAVector) {
 }
 
 TEST(Misuse, AdamwWithTooFewMoments) {
-  std::vector<float> weight(4), m(4), v(3);
-  EXPECT_INVALID(kernels::adamw_update_zero_gradient(Cpu{}, weight, m, v, {}),
-                 "[adamw] 4 weights, 4 and 3 moments. Expected equal numbers.");
+  std::vector<float> weight(4), gradient(4), m(4), v(3);
+  EXPECT_INVALID(kernels::adamw_update(Cpu{}, weight, gradient, m, v, {}),
+                 "[adamw] 4 weights, 4 gradients, 4 and 3 moments. Expected equal numbers.");
 }
 
 TEST(Misuse, RankThatWaitsForOneThatFailed) {

@@ -107,6 +107,30 @@ TEST(Optimizer, SparseRowsMoveAsDenseOnesDo) {
   }
 }
 
+TEST(Optimizer, RowsGoOnFromLoadedStates) {
+  const auto alone = make_single();
+  Bench whole({}, *alone), first({}, *alone), second({}, *alone);
+  const auto step = [](Bench& bench, float gradient) {
+    bench.set_gradient(gradient);
+    bench.optimizer->step(0.01, 1, 2);
+  };
+  for (Bench* bench : {&whole, &first}) step(*bench, 0.3f);
+  second.arena.values().copy_from(first.arena.values());
+  for (size_t i = 0; i < 2; ++i) {
+    second.optimizer->states()[i].values.copy_from(first.optimizer->states()[i].values);
+  }
+  second.optimizer->set_steps(1);
+  for (Bench* bench : {&whole, &second}) {
+    bench->gradients->begin(1);
+    bench->gradients->begin_pass();
+    bench->gradients->end_pass();  // no row has a gradient
+    bench->gradients->all_reduce();
+    bench->optimizer->step(0.01, 1, 2);
+  }
+  EXPECT_TRUE(same_bits(second.arena.values(), whole.arena.values()));
+  EXPECT_FALSE(same_bits(second.arena.values(), first.arena.values()));
+}
+
 TEST(Optimizer, ClippingScalesTheGradientDown) {
   const auto alone = make_single();
   const OptimizerOptions sgd = {.kind = OptimizerOptions::Kind::kSgd, .group = {}};

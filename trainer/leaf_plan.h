@@ -27,6 +27,10 @@ struct LeafPlanOptions {
   int64_t micro_tokens = 8192;
   int64_t rank = 0;
   int64_t ranks = 1;
+  // False: a leaf is of consecutive samples, as canonical numerics define it. True: the batch's
+  // samples are dealt so that leaves have nearly the same number of tokens, and ranks do not wait
+  // for each other; still a function of the batch alone.
+  bool even = false;
 };
 
 // `length` gives a sample's tokens.

@@ -229,7 +229,8 @@ bool Trainer::step() {
                        {.leaves = state_.leaves,
                         .micro_tokens = config_.batch.micro_tokens,
                         .rank = ranks().rank(),
-                        .ranks = ranks().size()},
+                        .ranks = ranks().size(),
+                        .even = config_.numerics.mode == "fast"},
                        {.seed = static_cast<uint64_t>(config_.seed), .step = state_.step}, rate);
   ++state_.step;
   state_.sampler = sampler_->state();

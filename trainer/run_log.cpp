@@ -1,5 +1,6 @@
 #include "trainer/run_log.h"
 
+#include "framework/io/hash.h"
 #include "trainer/config/yaml.h"
 #include "trainer/parameter_hashes.h"
 
@@ -26,7 +27,12 @@ void RunLog::open(const CheckpointReader* checkpoint, std::optional<int64_t> las
     if (checkpoint) {
       event("resume", {{"from", checkpoint->path()}, {"ranks", run_.ranks}});
     } else {
-      hashes("start", {{"ranks", run_.ranks}});
+      Json details = {{"ranks", run_.ranks}};
+      // safetensors have no checksum of their own. Mapped: no copy is made.
+      for (const std::string& path : run_.model.source_files) {
+        details["weights"][path] = hash_hex(env_.files.map(path)->bytes());
+      }
+      hashes("start", std::move(details));
     }
   }
   announce();

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "framework/io/hash.h"
 #include "framework/io/json.h"
 #include "models/hf/config.h"
 #include "models/hf/import.h"
@@ -78,9 +77,7 @@ void fill_from_folder(FileSystem& files, const std::string& folder, const Config
   if (!report.dropped.empty()) {
     t.notes.push_back(fmt::format("not used: {}", fmt::join(report.dropped, ", ")));
   }
-  for (const std::string& path : weights->paths()) {
-    t.source_hash.push_back(hash_file(files, path));
-  }
+  t.source_files = weights->paths();
 }
 
 }  // namespace

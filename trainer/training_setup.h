@@ -27,8 +27,8 @@ struct TrainingModel {
   std::optional<SequenceClassification> task;
   std::unique_ptr<Classifier> model;
   std::unique_ptr<ParameterArena> arena;
-  std::vector<std::string> notes;        // what a user should know: a fresh head, dropped tensors
-  std::vector<std::string> source_hash;  // of the weight files it started from
+  std::vector<std::string> notes;         // what a user should know: a fresh head, dropped tensors
+  std::vector<std::string> source_files;  // of weights, that it started from
 };
 
 // Builds the model and fills its parameters: from a folder, run or checkpoint, or at random. Marks

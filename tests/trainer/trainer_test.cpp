@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "framework/io/checkpoint.h"
+#include "framework/io/hash.h"
 #include "tests/trainer/tiny_run.h"
 #include "trainer/log/jsonl_log.h"
 #include "trainer/run_differences.h"
@@ -93,8 +94,13 @@ TEST(Trainer, StepsThatAreNotFiniteAreSkippedAndThenEndTheRun) {
   const auto skipped = events(scratch.path("run"), "skipped_step");
   ASSERT_EQ(skipped.size(), 3u);
   EXPECT_EQ(skipped[0].step, 1);
-  // A skipped step changes nothing.
   const auto start = events(scratch.path("run"), "start");
+  PosixFileSystem files;
+  for (const auto& [path, hash] : start[0].details["weights"].items()) {
+    EXPECT_EQ(hash, hash_file(files, path));
+  }
+  EXPECT_EQ(start[0].details["weights"].size(), 1u);
+  // A skipped step changes nothing.
   const auto hashes = events(scratch.path("run"), "hash");
   ASSERT_EQ(hashes.size(), 2u);
   for (const EventRecord& hash : hashes) {

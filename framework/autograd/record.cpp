@@ -103,12 +103,12 @@ NoGrad::~NoGrad() {
   --no_grad_depth;
 }
 
-bool needs_gradient(std::initializer_list<Tensor> inputs) {
+bool needs_gradient(std::span<const Tensor> inputs) {
   return no_grad_depth == 0 &&
          std::ranges::any_of(inputs, [](const Tensor& t) { return t.node() != nullptr; });
 }
 
-Tensor record(Tensor y, std::initializer_list<Tensor> inputs, BackwardFunction backward) {
+Tensor record(Tensor y, std::span<const Tensor> inputs, BackwardFunction backward) {
   if (!needs_gradient(inputs)) return y;
   auto node = std::make_shared<Node>();
   node->order = ++next_order;

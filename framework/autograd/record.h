@@ -15,6 +15,8 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "framework/core/tensor.h"
@@ -57,10 +59,16 @@ struct Node {
 // Makes `y` the output of an op whose backward function maps dy to the inputs' gradients. Records
 // nothing where no input needs a gradient or a NoGrad is alive: then `backward` is dropped at once,
 // with all that it holds.
-Tensor record(Tensor y, std::initializer_list<Tensor> inputs, BackwardFunction backward);
+Tensor record(Tensor y, std::span<const Tensor> inputs, BackwardFunction backward);
+inline Tensor record(Tensor y, std::initializer_list<Tensor> inputs, BackwardFunction backward) {
+  return record(std::move(y), std::span(inputs.begin(), inputs.size()), std::move(backward));
+}
 
 // True if `record` would record for these inputs; ops use it to save less.
-bool needs_gradient(std::initializer_list<Tensor> inputs);
+bool needs_gradient(std::span<const Tensor> inputs);
+inline bool needs_gradient(std::initializer_list<Tensor> inputs) {
+  return needs_gradient(std::span(inputs.begin(), inputs.size()));
+}
 
 // Makes `value` a variable: gradients stop there and are kept. `slot`, if defined, is memory of the
 // same shape for its dense gradient (a place in an arena).

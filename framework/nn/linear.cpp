@@ -3,10 +3,14 @@
 namespace heddle {
 
 Linear::Linear(int64_t in, int64_t out, const LinearOptions& options)
-    : weight({out, in}, {Initializer::Kind::kNormal, options.deviation}),
+    : Linear(in, out, options, {.dim = 0, .begin = 0, .extent = out}) {}
+
+Linear::Linear(int64_t in, int64_t out, const LinearOptions& options, const Shard& shard)
+    : weight({out, in}, {Initializer::Kind::kNormal, options.deviation}, shard),
       activation(options.activation) {
   weight.multiplies = true;
-  if (options.bias) bias = Parameter({out});
+  if (!options.bias) return;
+  bias = shard.dim == 0 ? Parameter({out}, {}, shard) : Parameter({out});
 }
 
 Tensor Linear::operator()(const Tensor& x) const {

@@ -14,6 +14,9 @@ struct LinearOptions {
 
 struct Linear : Module {
   Linear(int64_t in, int64_t out, const LinearOptions& options = {});
+  // A part of a layer of these widths: `shard` of the weight along dim 0 (and of the bias alike), or
+  // along dim 1.
+  Linear(int64_t in, int64_t out, const LinearOptions& options, const Shard& shard);
 
   // x [T, in] -> [T, out].
   Tensor operator()(const Tensor& x) const;

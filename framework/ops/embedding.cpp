@@ -1,5 +1,8 @@
 #include "framework/ops/embedding.h"
 
+#include <numeric>
+#include <vector>
+
 namespace heddle {
 namespace {
 
@@ -64,6 +67,31 @@ Tensor embedding_sum(const EmbeddingTables& tables, const Tensor& ids, const Ten
                   if (tables.type.node()) g[2] = dense_gradient(tables.type, types, dy);
                   return g;
                 });
+}
+
+Tensor add_embeddings(const Tensor& x, const Tensor& position, const Tensor& positions,
+                      const Tensor& type, const Tensor& types) {
+  check_table(position, positions, "position");
+  if (type.defined()) check_table(type, types, "type");
+  check(x.ndim() == 2 && x.dim(0) == positions.dim(0) && x.dim(1) == position.dim(1),
+        "[embedding] x of shape {} for {} positions of width {}.", x.shape(), positions.dim(0),
+        position.dim(1));
+  // Row t of x is the word of token t.
+  std::vector<int32_t> rows(static_cast<size_t>(x.dim(0)));
+  std::iota(rows.begin(), rows.end(), 0);
+  const Tensor words = Tensor::from<int32_t>(rows, {x.dim(0)}, x.device());
+  Tensor y = Tensor::empty_like(x);
+  on_device(y.device(), [&](auto on) {
+    kernels::embedding_sum(on, {.word = x, .position = position, .type = type}, words, positions,
+                           types, y);
+  });
+  return record(y, {x, position, type}, [position, positions, type, types](const Tensor& dy) {
+    Gradients g(3);
+    g[0] = dy;
+    if (position.node()) g[1] = dense_gradient(position, positions, dy);
+    if (type.node()) g[2] = dense_gradient(type, types, dy);
+    return g;
+  });
 }
 
 }  // namespace heddle

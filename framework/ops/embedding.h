@@ -25,6 +25,10 @@ struct EmbeddingTables {
 Tensor embedding_sum(const EmbeddingTables& tables, const Tensor& ids, const Tensor& positions,
                      const Tensor& types);
 
+// The same where the words have been looked up: (x + type[types]) + position[positions]; x [T, H].
+Tensor add_embeddings(const Tensor& x, const Tensor& position, const Tensor& positions,
+                      const Tensor& type, const Tensor& types);
+
 namespace kernels {
 
 // Throws if an index is outside a table of so many rows; `table` names it.

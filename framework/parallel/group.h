@@ -1,12 +1,56 @@
-// The ranks that share one layer: how many, and which of them this one is. Layers take global sizes
-// and a group; a group of one holds whole tensors.
+// The ranks that share each layer of a model, and the parts into which its arithmetic is cut.
+//
+// A sharded layer always computes `parts` products of fixed shapes and merges them by the tree of
+// tree.h; each rank of the group computes its share of them. So the bits depend on `parts`, and not
+// on how many ranks there are. Layers take global sizes and a group; a group of one part holds
+// whole tensors.
 #pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "framework/core/tensor.h"
+#include "framework/parallel/tree_reduce.h"
 
 namespace heddle {
 
-struct Group {
-  int size = 1;
-  int index = 0;
+// [begin, end) of the units that part `part` of `parts` gets: as equal as can be.
+struct Range {
+  int64_t begin = 0;
+  int64_t end = 0;
+
+  int64_t size() const { return end - begin; }
+};
+inline Range split_evenly(int64_t units, int64_t part, int64_t parts) {
+  return {units * part / parts, units * (part + 1) / parts};
+}
+
+class Group {
+ public:
+  Group() = default;
+  // `parts` is a multiple of `size`. `ranks`, null only if nothing will be computed (the meta
+  // device) or size is 1, sums over the group.
+  Group(int size, int index, int parts, std::shared_ptr<TreeReducer> ranks = nullptr);
+
+  int size() const { return size_; }
+  int parts() const { return parts_; }
+  // This rank's parts: [first(), first() + count()).
+  int first() const { return parts_ / size_ * index_; }
+  int count() const { return parts_ / size_; }
+
+  // `units` (heads, or columns of a matrix that is `width` wide) cut for part number `part`: its
+  // elements along that width. Throws if there are fewer units than parts.
+  Range elements(int64_t width, int64_t units, int part) const;
+
+  // The tree's sum over the ranks' values, in place, on all of them. Collective.
+  void all_reduce(const Tensor& values, const char* name) const;
+
+ private:
+  int size_ = 1;
+  int index_ = 0;
+  int parts_ = 1;
+  std::shared_ptr<TreeReducer> ranks_;
 };
 
 }  // namespace heddle

@@ -1,8 +1,12 @@
-// A table of one vector per vocabulary entry, whose rows a group shares. The gradient is
-// row-sparse.
+// A table of one vector per vocabulary entry, whose rows a group shares (Shoeybi et al. 2019,
+// Megatron-LM). The gradient is row-sparse. A row is looked up by who holds it, so the result is
+// the same, bit for bit, however the table is cut.
 #pragma once
 
+#include <vector>
+
 #include "framework/nn/module.h"
+#include "framework/ops/embedding.h"
 #include "framework/parallel/group.h"
 
 namespace heddle {
@@ -18,10 +22,21 @@ struct VocabEmbedding : Module {
 
   // ids i32 [T] -> [T, width].
   Tensor operator()(const Tensor& ids) const;
+  // (word[ids] + type[types]) + position[positions] -> [T, width], as embedding_sum; the tables of
+  // types (may be undefined) and positions are whole.
+  Tensor sum(const Tensor& ids, const Tensor& position, const Tensor& positions, const Tensor& type,
+             const Tensor& types) const;
   void visit(Visitor& v) override;
 
-  Parameter weight;
+  std::vector<Parameter> parts;  // of the rows, in order
+  int64_t vocabulary;
   int padding_row;
+  Group group;
 };
+
+namespace kernels {
+// y[t] = part[ids[t] - begin] for the tokens whose row is in it; other rows of y stay as they are.
+void embedding_part(Cpu, const Tensor& part, int64_t begin, const Tensor& ids, const Tensor& y);
+}  // namespace kernels
 
 }  // namespace heddle

@@ -1,7 +1,5 @@
 #include "models/layers/embeddings.h"
 
-#include "framework/ops/embedding.h"
-
 namespace heddle {
 namespace {
 
@@ -29,11 +27,8 @@ Embeddings::Embeddings(const ClassifierConfig& config, const Group& group)
 }
 
 Tensor Embeddings::operator()(const Batch& batch) const {
-  Tensor x = embedding_sum({.word = word.weight.value,
-                            .position = position.value,
-                            .type = token_type.value,
-                            .padding_row = word.padding_row},
-                           batch.ids, batch.positions, batch.token_types);
+  Tensor x = word.sum(batch.ids, position.value, batch.positions, token_type.value,
+                      batch.token_types);
   x = heddle::dropout(norm(x), batch.token_dropout(dropout, 0));
   return projection ? (*projection)(x) : x;
 }

@@ -20,6 +20,8 @@ struct SelfAttention : Module {
 
   ColumnLinear query_key_value;  // q, k and v below one another: [3H, H]
   RowLinear output;
+  Group group;
+  int heads;
   int64_t head_dim;
   float dropout;
   int32_t layer;

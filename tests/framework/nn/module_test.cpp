@@ -2,9 +2,6 @@
 
 #include "framework/nn/layer_norm.h"
 #include "framework/nn/linear.h"
-#include "framework/parallel/column_linear.h"
-#include "framework/parallel/row_linear.h"
-#include "framework/parallel/vocab_embedding.h"
 #include "tests/support/expect_throw.h"
 #include "tests/support/tensors.h"
 
@@ -79,13 +76,6 @@ TEST(LayerNorm, WithoutDropoutAddsTheResidual) {
   Tensor sum = x.clone();
   for (int64_t i = 0; i < sum.numel(); ++i) sum.data<float>()[i] += residual.data<float>()[i];
   EXPECT_TRUE(same_bits(norm(x, residual, {}), norm(sum)));
-}
-
-TEST(ParallelLayers, AGroupOfSeveralIsNotYet) {
-  const Group two{.size = 2, .index = 0};
-  EXPECT_INVALID(ColumnLinear(4, 8, two), "[column_linear] a group of 2: not yet. Expected 1.");
-  EXPECT_INVALID(RowLinear(4, 8, two), "[row_linear] a group of 2: not yet. Expected 1.");
-  EXPECT_INVALID(VocabEmbedding(10, 8, two), "[vocab_embedding] a group of 2: not yet");
 }
 
 }  // namespace

@@ -146,5 +146,25 @@ TEST(Embedding, MistakesAreNamed) {
                  "index 1 at row 1 is outside the position table, which has 1 rows");
 }
 
+TEST(AddEmbeddings, IsTheRestOfEmbeddingSum) {
+  const Tensor ids = tensor_of<int32_t>({3, 1, 3}), positions = tensor_of<int32_t>({0, 1, 2});
+  const Tensor types = tensor_of<int32_t>({0, 1, 1});
+  const auto run = [&](bool apart) {
+    const Tensor word = variable(random_tensor({5, 4}, "word"));
+    const Tensor position = variable(random_tensor({3, 4}, "position"));
+    const Tensor type = variable(random_tensor({2, 4}, "type"));
+    const Tensor y = apart ? add_embeddings(embedding(word, ids), position, positions, type, types)
+                           : embedding_sum({.word = word, .position = position, .type = type}, ids,
+                                           positions, types);
+    backward(y, random_tensor(y.shape(), "dy"));
+    return std::vector<Tensor>{y.detach(), dense_gradient(word), dense_gradient(position),
+                               dense_gradient(type)};
+  };
+  const std::vector<Tensor> together = run(false), apart = run(true);
+  for (size_t i = 0; i < apart.size(); ++i) EXPECT_TRUE(same_bits(together[i], apart[i])) << i;
+  EXPECT_INVALID(add_embeddings(Tensor::zeros({3, 5}), Tensor::zeros({3, 4}), positions, {}, {}),
+                 "x of shape [3, 5] for 3 positions of width 4");
+}
+
 }  // namespace
 }  // namespace heddle

@@ -186,7 +186,8 @@ TEST(Linear, MetaTensorsGetShapesOnly) {
 TEST(Linear, RefusesWhatDoesNotFit) {
   const Tensor x = noise({2, 4}, 1);
   const Tensor w = noise({3, 4}, 2);
-  EXPECT_INVALID(linear(noise({2, 5}, 1), w, Tensor()), "x of shape [2, 5]");
+  EXPECT_INVALID(linear(noise({2, 5}, 1), w, Tensor()),
+                 "[linear] x of shape [2, 5] and type f32 for 4 inputs");
   EXPECT_INVALID(linear(x, w, noise({4}, 1)), "a bias of shape [4] for 3 outputs");
   EXPECT_INVALID(linear(x, noise({4}, 1), Tensor()), "a weight of shape [4]");
   EXPECT_INVALID(linear(x, PackedWeight(), Tensor()), "was never packed");

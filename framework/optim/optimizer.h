@@ -14,6 +14,7 @@
 #include "framework/nn/arena.h"
 #include "framework/optim/adamw.h"
 #include "framework/parallel/gradients.h"
+#include "framework/parallel/zero.h"
 
 namespace heddle {
 
@@ -23,36 +24,49 @@ struct OptimizerOptions {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;  // AdamW
   double momentum = 0;                            // SGD
   double clip = 0;                                // largest gradient norm; 0: none
+  bool shard_state = false;                       // ZeRO-1: data-parallel ranks share the state
 
   // What one parameter gets, by its name: the rate as a multiple of the step's, and the decay.
   struct Group {
     double rate = 1;
     double weight_decay = 0;
   };
-  std::function<Group(const std::string& name, const Parameter&)> group;
+  std::function<Group(const std::string& name, const Parameter&)> group{};
+};
+
+// Who takes part in a step.
+struct OptimizerRanks {
+  OptimizerRanks(Communicator& data) : data(data) {}  // NOLINT: data parallelism alone
+  OptimizerRanks(Communicator& data, Communicator& tensor) : data(data), tensor(&tensor) {}
+
+  Communicator& data;              // ranks with the same parameters
+  Communicator* tensor = nullptr;  // ranks with the other parts of the same tensors, if any
 };
 
 class Optimizer {
  public:
-  // A flat block of state, in the layout of the trainable parameters: what a checkpoint holds.
+  // A flat block of state, in the layout of the trainable parameters, or this rank's range of it:
+  // what a checkpoint holds.
   struct State {
     std::string name;  // "adam_m", "adam_v", "momentum"
     Tensor values;     // f32 [n]
   };
-  // A trainable parameter's place in every State.
+  // A trainable parameter's place: the state of its elements [first, last) lies from `offset` of
+  // every State on; that of the others is on other ranks.
   struct Entry {
     GradientArena::Entry gradient;
+    int64_t first, last;
     int64_t offset;
     OptimizerOptions::Group group;
   };
 
-  Optimizer(const ParameterArena& parameters, GradientArena& gradients, Communicator& group,
+  Optimizer(const ParameterArena& parameters, GradientArena& gradients, const OptimizerRanks& ranks,
             OptimizerOptions options);
 
   // The norm of (sum of gradients) / samples; the same bits on any mesh. Collective.
   double gradient_norm(double samples);
   // Updates the parameters with (sum of gradients) / samples, clipped to options.clip given its
-  // norm.
+  // norm. Collective if the state is sharded.
   void step(double rate, double norm, double samples);
 
   const std::vector<Entry>& entries() const { return entries_; }
@@ -63,20 +77,32 @@ class Optimizer {
   void set_steps(int64_t steps);
 
  private:
+  std::vector<double> square_sums(std::vector<int64_t>& counts);
+  std::vector<double> with_other_parts(std::span<const double> sums,
+                                       std::span<const int64_t> counts);
   void update(const Entry& entry, const AdamWStep& step);
   void update_rows(const Entry& entry, const AdamWStep& step);
-  void apply_sgd_rows(const Entry& entry, const AdamWStep& step);
+  // Of what is owned of the entry, the elements from `begin` on.
+  void update_span(const Entry& entry, int64_t begin, std::span<const float> gradient,
+                   const AdamWStep& step);
+  // `ids` are of owned rows, counted from the first of them.
+  void sgd_rows(const Entry& entry, std::span<const int64_t> ids, std::span<const float> values,
+                const AdamWStep& step);
   void find_rows_at_rest(const Entry& entry);
-  // A parameter's part of a state.
+  void keep_rows_together(int64_t& bound) const;
+  // What this rank owns of a parameter, and the state of that.
+  std::span<float> owned_weights(const Entry& entry) const;
   std::span<float> state(size_t i, const Entry& entry) const;
-  void apply(std::span<float> weight, std::span<const float> gradient, int64_t offset,
-             const AdamWStep& step);
 
   const ParameterArena& parameters_;
   GradientArena& gradients_;
-  Communicator& group_;
+  OptimizerRanks ranks_;
   OptimizerOptions options_;
   std::vector<Entry> entries_;
+  std::vector<FlatPiece> weights_;  // of all entries, in the layout of the whole state
+  int64_t size_ = 0;                // of that
+  std::vector<int64_t> bounds_;     // of the ranks' ranges of it, [ranks + 1]
+  std::vector<size_t> in_norm_;     // entries in the order of the norm: a tensor's parts ascend
   std::vector<State> states_;
   // For AdamW and each row-sparse parameter: which rows have states of 0, as most rows of a
   // vocabulary do. They need not be read.

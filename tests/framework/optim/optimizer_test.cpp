@@ -4,6 +4,7 @@
 
 #include "framework/comm/single.h"
 #include "framework/comm/threads.h"
+#include "framework/parallel/mesh.h"
 #include "framework/parallel/vocab_embedding.h"
 #include "tests/support/tensors.h"
 
@@ -13,7 +14,7 @@ namespace {
 // A table looked up by ids, and a plain vector; its gradient is made by hand.
 struct Toy : Module {
   explicit Toy(bool sparse = true) : table(6, 4, {}), shift({3}) {
-    table.weight.row_sparse = sparse;
+    table.parts[0].row_sparse = sparse;
   }
   void visit(Visitor& v) override {
     v("table", table);
@@ -160,11 +161,11 @@ TEST(Optimizer, GroupsHaveRatesAndDecayOfTheirOwn) {
                    }},
               *alone);
   const float shift = bench.model.shift.value.data<float>()[0];
-  const float row = bench.model.table.weight.value.data<float>()[4];
+  const float row = bench.model.table.parts[0].value.data<float>()[4];
   bench.set_gradient(1);
   bench.optimizer->step(0.1, 1, 1);
   EXPECT_EQ(bench.model.shift.value.data<float>()[0], shift);
-  EXPECT_NEAR(bench.model.table.weight.value.data<float>()[4], row - 0.2f, 1e-6);
+  EXPECT_NEAR(bench.model.table.parts[0].value.data<float>()[4], row - 0.2f, 1e-6);
 }
 
 TEST(Optimizer, StateIsWhatTheKindNeeds) {
@@ -180,6 +181,102 @@ TEST(Optimizer, StateIsWhatTheKindNeeds) {
   EXPECT_EQ(names({.kind = OptimizerOptions::Kind::kSgd, .group = {}}), Names{});
   EXPECT_EQ(names({.kind = OptimizerOptions::Kind::kSgd, .momentum = 0.9, .group = {}}),
             Names{"momentum"});
+}
+
+// The values of all parameters after three steps.
+std::vector<float> trained(OptimizerOptions options, Communicator& world, bool sparse) {
+  Bench bench(std::move(options), world, sparse);
+  for (int step = 0; step < 3; ++step) {
+    bench.set_gradient(0.5f / static_cast<float>(world.size()));  // exact: a power of two
+    bench.optimizer->step(0.1, bench.optimizer->gradient_norm(2), 2);
+  }
+  const auto values = bench.arena.values().span<const float>();
+  return {values.begin(), values.end()};
+}
+
+TEST(Optimizer, StateThatRanksShareHasTheBitsOfTheWhole) {
+  for (const auto kind : {OptimizerOptions::Kind::kAdamW, OptimizerOptions::Kind::kSgd}) {
+    for (const bool sparse : {true, false}) {
+      OptimizerOptions options{.kind = kind, .momentum = 0.9, .clip = 1};
+      const auto alone = make_single();
+      const std::vector<float> expected = trained(options, *alone, sparse);
+      options.shard_state = true;
+      EXPECT_EQ(trained(options, *alone, sparse), expected);
+      for (const int ranks : {2, 4}) {
+        run_threads(ranks, [&](Communicator& world) {
+          EXPECT_EQ(trained(options, world, sparse), expected) << ranks << " ranks";
+        });
+      }
+    }
+  }
+}
+
+TEST(Optimizer, SharedStateIsHeldOnce) {
+  run_threads(4, [](Communicator& world) {
+    const Bench bench({.shard_state = true}, world);
+    std::vector<double> held = {0, 0};
+    for (const Optimizer::Entry& entry : bench.optimizer->entries()) {
+      held[entry.gradient.sparse ? 0 : 1] += static_cast<double>(entry.last - entry.first);
+    }
+    world.all_reduce(std::span(held), Reduction::kSum);
+    EXPECT_EQ(held, (std::vector<double>{24, 3}));
+    EXPECT_LE(bench.optimizer->states()[0].values.numel(), 16);
+  });
+}
+
+// A table that a group shares, and a vector that each rank holds whole.
+struct ShardedToy : Module {
+  explicit ShardedToy(const Group& group) : table(6, 4, group), shift({3}) {}
+  void visit(Visitor& v) override {
+    v("table", table);
+    v("shift", shift);
+  }
+  VocabEmbedding table;
+  Parameter shift;
+};
+
+double norm_of_sharded_toy(Communicator& world, int parts) {
+  const Mesh mesh(world, {.data = 1, .tensor = world.size()});
+  ShardedToy model(mesh.group(parts));
+  const ParameterArena arena(model, Device::cpu());
+  GradientArena gradients(arena, mesh.data(), true);
+  Optimizer optimizer(arena, gradients, {mesh.data(), mesh.tensor()}, {});
+  gradients.begin(1);
+  gradients.begin_pass();
+  for (const GradientArena::Entry& entry : gradients.entries()) {
+    Variable& state = variable_state(entry.parameter->parameter->value);
+    if (entry.sparse) {
+      // Every row that is here gets its number in the whole table, a little off the grid.
+      const Shard& shard = entry.parameter->parameter->shard();
+      std::vector<int32_t> rows;
+      std::vector<float> values;
+      for (int64_t r = 0; r < shard.extent; ++r) {
+        rows.push_back(static_cast<int32_t>(r));
+        for (int c = 0; c < 4; ++c) values.push_back(static_cast<float>(shard.begin + r) + 0.1f);
+      }
+      state.gradient = Gradient(tensor_of(rows), Tensor::from<float>(values, {shard.extent, 4}));
+    } else {
+      state.slot.fill(2);
+      state.gradient = Gradient(state.slot);
+    }
+  }
+  gradients.end_pass();
+  gradients.all_reduce();
+  return optimizer.gradient_norm(1);
+}
+
+TEST(Optimizer, NormOfShardedTensorsIsThatOfTheWholeOnAnyNumberOfRanks) {
+  const auto alone = make_single();
+  double squares = 12;  // of the vector: it counts once
+  for (int r = 0; r < 6; ++r) squares += 4 * (r + 0.1) * (r + 0.1);
+  EXPECT_NEAR(norm_of_sharded_toy(*alone, 1), std::sqrt(squares), 1e-6);
+  const double expected = norm_of_sharded_toy(*alone, 4);
+  EXPECT_NEAR(expected, std::sqrt(squares), 1e-6);
+  for (const int ranks : {2, 4}) {
+    run_threads(ranks, [&](Communicator& world) {
+      EXPECT_EQ(norm_of_sharded_toy(world, 4), expected) << ranks << " ranks";
+    });
+  }
 }
 
 }  // namespace

@@ -4,13 +4,14 @@
 #include <memory>
 
 #include "launcher/input_options.h"
+#include "launcher/model_options.h"
 #include "launcher/program.h"
 
 namespace heddle {
 namespace {
 
 struct Options {
-  std::string model;
+  ModelOptions model;
   InputOptions input;
   FeatureOptions features;
   std::string pooling = "cls";
@@ -18,12 +19,13 @@ struct Options {
 
 ExitCode features_verb(Session& session, Options& options) {
   options.features.pooling = feature_pooling(options.pooling);
-  const auto served =
-      load_served_model(session.files(), options.model, {.fresh_head_allowed = true});
+  const Mesh mesh = options.model.mesh(session);
+  const auto served = load_served_model(session.files(), options.model.path,
+                                        {.fresh_head_allowed = true, .mesh = &mesh});
   options.features.input = options.input.source(served->text, false);
   options.features.skip_bad = options.input.skip_bad;
-  const int64_t rows = extract_features(session.files(), *served, options.features,
-                                        session.device(), session.world());
+  const int64_t rows =
+      extract_features(session.files(), *served, options.features, session.device(), mesh);
   session.note(fmt::format("{} vectors in {}", rows, options.features.output));
   return ExitCode::kDone;
 }
@@ -34,8 +36,7 @@ void add_features(Program& program) {
   auto options = std::make_shared<Options>();
   CLI::App* verb = program.verb("features", "Hidden states of rows, for use elsewhere.",
                                 "heddle features models/minilm rows.tsv -o rows.h5 --pooling mean");
-  verb->add_option("MODEL", options->model, "a run, a checkpoint or a Hugging Face folder")
-      ->required();
+  options->model.add_to(*verb);
   options->input.add_to(*verb, "INPUT", false);
   verb->add_option("-o,--output", options->features.output, "ends in .h5 or .jsonl")->required();
   verb->add_option("--pooling", options->pooling,

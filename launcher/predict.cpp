@@ -4,19 +4,21 @@
 #include <memory>
 
 #include "launcher/input_options.h"
+#include "launcher/model_options.h"
 #include "launcher/program.h"
 
 namespace heddle {
 namespace {
 
 struct Options {
-  std::string model;
+  ModelOptions model;
   InputOptions input;
   PredictOptions predict;
 };
 
 ExitCode predict_verb(Session& session, Options& options) {
-  const auto served = load_served_model(session.files(), options.model);
+  const Mesh mesh = options.model.mesh(session);
+  const auto served = load_served_model(session.files(), options.model.path, {.mesh = &mesh});
   options.predict.input = options.input.source(served->text, false);
   options.predict.skip_bad = options.input.skip_bad;
   options.predict.progress = [&](const PredictProgress& progress) {
@@ -24,7 +26,7 @@ ExitCode predict_verb(Session& session, Options& options) {
                              static_cast<double>(progress.rows) / progress.seconds));
   };
   const PredictResult result =
-      predict(session.files(), *served, options.predict, session.device(), session.world());
+      predict(session.files(), *served, options.predict, session.device(), mesh);
   warn_of_skipped(session, result.skipped);
   return ExitCode::kDone;
 }
@@ -35,8 +37,7 @@ void add_predict(Program& program) {
   auto options = std::make_shared<Options>();
   CLI::App* verb = program.verb("predict", "Answers for rows of text, in input order.",
                                 "mpirun -n 2 heddle predict runs/sst2 rows.tsv -o answers.tsv");
-  verb->add_option("MODEL", options->model, "a run, a checkpoint or a Hugging Face folder")
-      ->required();
+  options->model.add_to(*verb);
   options->input.add_to(*verb, "INPUT", false);
   verb->add_option("-o,--output", options->predict.output,
                    "ends in .tsv, .csv or .jsonl; - is standard output")

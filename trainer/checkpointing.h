@@ -34,7 +34,8 @@ struct TrainingState {
   int64_t skipped_in_a_row = 0;
   std::optional<BestCheckpoint> best;
   int64_t evaluations_without_gain = 0;  // since the best, for early stopping
-  int64_t leaves = 8;                    // the canonical mesh
+  int64_t leaves = 8;                    // the canonical mesh: of a batch,
+  int64_t parts = 1;                     // and of each sharded matrix
 };
 
 // What is saved; all of it outlives the call.

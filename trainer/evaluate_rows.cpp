@@ -7,7 +7,7 @@
 namespace heddle {
 
 MetricReport evaluate_rows(const ServedModel& served, const DataSource& input, int64_t skip_bad,
-                           const Device& device, Communicator& world) {
+                           const Device& device, const Mesh& mesh) {
   const ClassifierConfig& config = served.config;
   const auto width = static_cast<size_t>(config.outputs());
   const LabelSet labels(config.labels);
@@ -38,9 +38,9 @@ MetricReport evaluate_rows(const ServedModel& served, const DataSource& input, i
   RowWindows windows(examples, row_tokenizers(served.tokenizer, served.text.encode_options())(),
                      bad);
   RowLogits{
-      .model = served.model, .device = device, .world = world, .on_row = keep, .on_window = {}}
+      .model = served.model, .device = device, .mesh = mesh, .on_row = keep, .on_window = {}}
       .run(windows);
-  if (world.rank() != 0) return {};
+  if (!mesh.is_root()) return {};
   return evaluate({.problem = config.problem,
                    .num_labels = config.outputs(),
                    .logits = all_logits,

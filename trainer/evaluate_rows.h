@@ -2,7 +2,7 @@
 #pragma once
 
 #include "datasets/examples.h"
-#include "framework/comm/communicator.h"
+#include "framework/parallel/mesh.h"
 #include "trainer/metrics/metrics.h"
 #include "trainer/served_model.h"
 
@@ -11,6 +11,6 @@ namespace heddle {
 // On rank 0; an empty report elsewhere. Collective. A label that the model does not know is an
 // error with file and line.
 MetricReport evaluate_rows(const ServedModel& served, const DataSource& input, int64_t skip_bad,
-                           const Device& device, Communicator& world);
+                           const Device& device, const Mesh& mesh);
 
 }  // namespace heddle

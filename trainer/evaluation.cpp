@@ -38,15 +38,15 @@ Json prediction(std::span<const float> logits, const SequenceClassification& tas
 
 Evaluation evaluate_dataset(const Classifier& model, const SequenceClassification& task,
                             const TokenizedDataset& data, const Device& device,
-                            Communicator& world) {
+                            const Mesh& mesh) {
   const auto start = std::chrono::steady_clock::now();
   const SequenceSource source = {
       .count = data.size(),
       .length = [&](int64_t i) { return data.length(i); },
       .add_to = [&](PackedSequences& packed, int64_t i) { data.add_to(packed, i); }};
   Evaluation evaluation;
-  const std::vector<float> outputs = sequence_logits(model, device, source, world);
-  if (world.rank() == 0) {
+  const std::vector<float> outputs = sequence_logits(model, device, source, mesh);
+  if (mesh.is_root()) {
     evaluation.logits = mean_by_row(data, outputs, task.outputs());
     evaluation.report = task.report(data, evaluation.logits);
   }

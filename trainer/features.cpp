@@ -106,8 +106,8 @@ Tensor pooled(const Tensor& hidden, const Segments& segments, FeaturePooling poo
 class Extraction {
  public:
   Extraction(const ServedModel& served, const FeatureOptions& options, const Device& device,
-             Communicator& world)
-      : served_(served), options_(options), device_(device), world_(world) {}
+             const Mesh& mesh)
+      : served_(served), options_(options), device_(device), mesh_(mesh) {}
 
   // Calls visit(row, vector) on rank 0 for every vector, in input order; returns their number on
   // every rank. Without a model run if `count_only`.
@@ -139,8 +139,8 @@ class Extraction {
                return pooled(hidden_state(served_.model.encoder, batch, options_.layer),
                              batch.segments, options_.pooling);
              }},
-        device_, windows.sequences(), world_);
-    if (world_.rank() != 0) return;
+        device_, windows.sequences(), mesh_);
+    if (!mesh_.is_root()) return;
     const std::vector<float> means = windows.mean_by_row(outputs, width);
     for (int64_t r = 0; r < windows.rows(); ++r) {
       visit(first + r,
@@ -172,8 +172,8 @@ class Extraction {
                }
                return wide;
              }},
-        device_, source, world_);
-    if (world_.rank() != 0) return total;
+        device_, source, mesh_);
+    if (!mesh_.is_root()) return total;
     for (int64_t r = 0; r < windows.rows(); ++r) {
       const auto [begin, end] = windows.sequences_of(r);
       for (int64_t i = begin; i < end; ++i) {
@@ -190,7 +190,7 @@ class Extraction {
   const ServedModel& served_;
   const FeatureOptions& options_;
   const Device& device_;
-  Communicator& world_;
+  const Mesh& mesh_;
 };
 
 }  // namespace
@@ -205,7 +205,7 @@ FeaturePooling feature_pooling(const std::string& name) {
 }
 
 int64_t extract_features(FileSystem& files, const ServedModel& served,
-                         const FeatureOptions& options, const Device& device, Communicator& world) {
+                         const FeatureOptions& options, const Device& device, const Mesh& mesh) {
   const auto layers = static_cast<int64_t>(served.model.encoder.layers.size());
   if (options.layer < -1 || options.layer > layers) {
     throw Error(ExitCode::kInput,
@@ -216,17 +216,17 @@ int64_t extract_features(FileSystem& files, const ServedModel& served,
     throw Error(ExitCode::kInput,
                 fmt::format("{}: features are written as .h5 or .jsonl", options.output));
   }
-  Extraction extraction(served, options, device, world);
+  Extraction extraction(served, options, device, mesh);
   std::unique_ptr<FeatureSink> sink;
   // A file of contiguous arrays needs to know their size before: the rows are read twice.
   if (hdf5 && std::ranges::count(options.input.paths, "-") > 0) {
     throw Error(ExitCode::kInput, "features of standard input are written as .jsonl, not .h5",
                 "an HDF5 file needs to know the number of rows before the first is written");
   }
-  if (hdf5 && world.rank() == 0) {
+  if (hdf5 && mesh.is_root()) {
     const int64_t vectors = extraction.run(true, {});
     sink = std::make_unique<Hdf5Sink>(files, options.output, vectors, served.config.hidden_size);
-  } else if (world.rank() == 0) {
+  } else if (mesh.is_root()) {
     sink = std::make_unique<JsonlSink>(files, options.output);
   }
   const int64_t vectors =

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "datasets/examples.h"
-#include "framework/comm/communicator.h"
+#include "framework/parallel/mesh.h"
 #include "trainer/served_model.h"
 
 namespace heddle {
@@ -27,6 +27,6 @@ struct FeatureOptions {
 // {"row": 0, "features": […]}. Without pooling N counts tokens, else rows; of a long text that
 // became windows, the mean. Returns N. Collective.
 int64_t extract_features(FileSystem& files, const ServedModel& served,
-                         const FeatureOptions& options, const Device& device, Communicator& world);
+                         const FeatureOptions& options, const Device& device, const Mesh& mesh);
 
 }  // namespace heddle

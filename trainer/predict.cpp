@@ -85,9 +85,9 @@ class Answer {
 }  // namespace
 
 PredictResult predict(FileSystem& files, const ServedModel& served, const PredictOptions& options,
-                      const Device& device, Communicator& world) {
+                      const Device& device, const Mesh& mesh) {
   const auto start = std::chrono::steady_clock::now();
-  const bool root = world.rank() == 0;
+  const bool root = mesh.is_root();
   BadRows bad(options.skip_bad);
   ExampleReader examples(options.input, bad);
   std::optional<RowWriter> out;
@@ -98,15 +98,15 @@ PredictResult predict(FileSystem& files, const ServedModel& served, const Predic
                 RowWriterOptions{.resume = options.resume});
     result.resumed = out->rows();
   }
-  result.resumed = broadcast(world, result.resumed, 0, "rows written");
-  if (broadcast(world, root && out->was_finished(), 0, "finished")) return result;
+  result.resumed = broadcast(mesh.world(), result.resumed, 0, "rows written");
+  if (broadcast(mesh.world(), root && out->was_finished(), 0, "finished")) return result;
   const Answer answer(served, options);
   RowWindows windows(examples, row_tokenizers(served.tokenizer, served.text.encode_options())(),
                      bad);
   windows.skip(result.resumed);
   const RowLogits rows = {.model = served.model,
                           .device = device,
-                          .world = world,
+                          .mesh = mesh,
                           .on_row =
                               [&](const Row& row, std::span<const float> logits) {
                                 out->fields(row);

@@ -2,7 +2,7 @@
 // ranks, and resumable.
 //
 //   PredictOptions options{.input = {.paths = {"rows.tsv"}}, .output = "answers.tsv"};
-//   predict(files, *served, options, device, world);
+//   predict(files, *served, options, device, mesh);
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 #include "datasets/examples.h"
 #include "datasets/row_writer.h"
-#include "framework/comm/communicator.h"
+#include "framework/parallel/mesh.h"
 #include "trainer/served_model.h"
 
 namespace heddle {
@@ -39,6 +39,6 @@ struct PredictResult {
 
 // Collective. The input's columns are kept; `label` and `score` are added.
 PredictResult predict(FileSystem& files, const ServedModel& served, const PredictOptions& options,
-                      const Device& device, Communicator& world);
+                      const Device& device, const Mesh& mesh);
 
 }  // namespace heddle

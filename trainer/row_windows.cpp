@@ -115,8 +115,8 @@ std::vector<float> RowWindows::mean_by_row(const std::vector<float>& outputs, in
 void RowLogits::run(RowWindows& windows) const {
   const int64_t width = model.head.out.weight.whole_shape()[0];
   while (windows.next()) {
-    const std::vector<float> outputs = sequence_logits(model, device, windows.sequences(), world);
-    if (world.rank() != 0) continue;
+    const std::vector<float> outputs = sequence_logits(model, device, windows.sequences(), mesh);
+    if (!mesh.is_root()) continue;
     const std::vector<float> logits = windows.mean_by_row(outputs, width);
     for (int64_t r = 0; r < windows.rows(); ++r) {
       on_row(windows.row(r),

@@ -70,7 +70,7 @@ class RowWindows {
 struct RowLogits {
   const Classifier& model;
   const Device& device;
-  Communicator& world;
+  const Mesh& mesh;
   // On rank 0: a row and its logits [outputs], in input order; and the end of each window.
   std::function<void(const Row& row, std::span<const float> logits)> on_row;
   std::function<void()> on_window;

@@ -5,6 +5,15 @@
 #include "trainer/parameter_hashes.h"
 
 namespace heddle {
+namespace {
+
+std::string describe(const Mesh& mesh) {
+  const auto [data, tensor] = mesh.size();
+  if (tensor == 1) return fmt::format("{} data-parallel rank{}", data, data == 1 ? "" : "s");
+  return fmt::format("{} data x {} tensor ranks", data, tensor);
+}
+
+}  // namespace
 
 RunLog::RunLog(const TrainerEnvironment& environment, const LoggedRun& run, Clock::time_point begun)
     : env_(environment),
@@ -25,9 +34,9 @@ void RunLog::open(const CheckpointReader* checkpoint, std::optional<int64_t> las
       board_.emplace(env_.files, folder_.path(), TensorBoardOptions{.resumed_step = step});
     }
     if (checkpoint) {
-      event("resume", {{"from", checkpoint->path()}, {"ranks", run_.ranks}});
+      event("resume", {{"from", checkpoint->path()}, {"ranks", env_.world.size()}});
     } else {
-      Json details = {{"ranks", run_.ranks}};
+      Json details = {{"ranks", env_.world.size()}};
       // safetensors have no checksum of their own. Mapped: no copy is made.
       for (const std::string& path : run_.model.source_files) {
         details["weights"][path] = hash_hex(env_.files.map(path)->bytes());
@@ -52,13 +61,12 @@ void RunLog::announce() {
   add("data", fmt::format("{} training, {} validation, {} test rows", data.train.rows(),
                           data.validation ? data.validation->rows() : 0,
                           data.test ? data.test->rows() : 0));
-  add("mesh", fmt::format("{} data-parallel rank{}, {} thread{} each, cpu", run_.ranks,
-                          run_.ranks == 1 ? "" : "s", env_.pool.threads(),
+  add("mesh", fmt::format("{}, {} thread{} each, cpu", describe(run_.mesh), env_.pool.threads(),
                           env_.pool.threads() == 1 ? "" : "s"));
-  add("numerics",
-      run_.config.numerics.mode == "fast"
-          ? std::string("fast: reproducible on this mesh")
-          : fmt::format("canonical: the same bits on 1 to {} ranks", run_.state.leaves));
+  add("numerics", run_.config.numerics.mode == "fast"
+                      ? std::string("fast: reproducible on this mesh")
+                      : fmt::format("canonical: the same bits on 1 to {} ranks",
+                                    run_.state.leaves * run_.state.parts));
   add("steps",
       fmt::format("{} of {}, {} an epoch", run_.state.step, run_.steps, run_.steps_per_epoch));
   env_.console.start(facts);
@@ -138,7 +146,7 @@ void RunLog::write_state(std::optional<int64_t> last_saved, const std::string& e
   state.ended = ended;
   for (const auto& [name, key] : run_.data.keys) state.hashes[name] = key;
   state.environment = env_.facts;
-  state.environment["ranks"] = std::to_string(run_.ranks);
+  state.environment["ranks"] = std::to_string(env_.world.size());
   state.environment["threads"] = std::to_string(env_.pool.threads());
   folder_.write_state(env_.files, state);
 }

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "framework/parallel/mesh.h"
 #include "trainer/checkpointing.h"
 #include "trainer/evaluation.h"
 #include "trainer/log/jsonl_log.h"
@@ -30,9 +31,9 @@ struct LoggedRun {
   const TrainingModel& model;
   const TrainingData& data;
   const TrainingState& state;
+  const Mesh& mesh;
   int64_t steps = 1;  // of the whole run
   int64_t steps_per_epoch = 1;
-  int ranks = 1;  // data-parallel
 };
 
 class RunLog {

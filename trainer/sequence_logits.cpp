@@ -22,16 +22,16 @@ std::vector<float> floats(const Bytes& bytes) {
 }  // namespace
 
 std::vector<float> sequence_outputs(const SequenceFunction& function, const Device& device,
-                                    const SequenceSource& source, Communicator& world) {
+                                    const SequenceSource& source, const Mesh& mesh) {
   NoGrad no_grad;
   std::vector<int64_t> lengths;
   lengths.reserve(static_cast<size_t>(source.count));
   for (int64_t i = 0; i < source.count; ++i) lengths.push_back(source.length(i));
-  const Deal deal = deal_rows(lengths, {.tokens = kBatchTokens, .ranks = world.size()});
+  const Deal deal = deal_rows(lengths, {.tokens = kBatchTokens, .ranks = mesh.data().size()});
 
   std::vector<float> mine;
   PackedSequences packed;
-  for (int64_t b : deal.batches_of[static_cast<size_t>(world.rank())]) {
+  for (int64_t b : deal.batches_of[static_cast<size_t>(mesh.data().rank())]) {
     packed.clear();
     for (int64_t i : deal.batches[static_cast<size_t>(b)]) source.add_to(packed, i);
     const Tensor outputs = function.run(make_batch(packed, device));
@@ -39,18 +39,18 @@ std::vector<float> sequence_outputs(const SequenceFunction& function, const Devi
     mine.insert(mine.end(), values.begin(), values.end());
   }
   std::vector<std::vector<float>> of_rank;
-  for (const Bytes& part : world.gather_v(std::as_bytes(std::span(mine)), 0, "logits")) {
+  for (const Bytes& part : mesh.data().gather_v(std::as_bytes(std::span(mine)), 0, "logits")) {
     of_rank.push_back(floats(part));
   }
-  if (world.rank() != 0) return {};
+  if (!mesh.is_root()) return {};
   return in_input_order(deal, function.width, of_rank);
 }
 
 std::vector<float> sequence_logits(const Classifier& model, const Device& device,
-                                   const SequenceSource& source, Communicator& world) {
+                                   const SequenceSource& source, const Mesh& mesh) {
   return sequence_outputs({.width = model.head.out.weight.whole_shape()[0],
                            .run = [&](const Batch& batch) { return model(batch); }},
-                          device, source, world);
+                          device, source, mesh);
 }
 
 }  // namespace heddle

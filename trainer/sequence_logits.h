@@ -3,7 +3,7 @@
 //   SequenceSource source{.count = data.size(),
 //                         .length = [&](int64_t i) { return data.length(i); },
 //                         .add_to = [&](PackedSequences& p, int64_t i) { data.add_to(p, i); }};
-//   std::vector<float> logits = sequence_logits(model, device, source, world);   // on rank 0
+//   std::vector<float> logits = sequence_logits(model, device, source, mesh);   // on rank 0
 //
 // Sequences are sorted by length and dealt by tokens. The logits of a sequence are the same bits
 // whatever is beside it, on any number of ranks, in training and in serving.
@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "datasets/packing.h"
-#include "framework/comm/communicator.h"
+#include "framework/parallel/mesh.h"
 #include "models/classifier.h"
 
 namespace heddle {
@@ -33,10 +33,10 @@ struct SequenceFunction {
 
 // [count, width] in the order of the source, on rank 0; empty elsewhere. Collective.
 std::vector<float> sequence_outputs(const SequenceFunction& function, const Device& device,
-                                    const SequenceSource& source, Communicator& world);
+                                    const SequenceSource& source, const Mesh& mesh);
 
 // The logits of a classifier.
 std::vector<float> sequence_logits(const Classifier& model, const Device& device,
-                                   const SequenceSource& source, Communicator& world);
+                                   const SequenceSource& source, const Mesh& mesh);
 
 }  // namespace heddle

@@ -1,5 +1,7 @@
 #include "trainer/served_model.h"
 
+#include <algorithm>
+
 #include "datasets/packing.h"
 #include "framework/io/json.h"
 #include "models/hf/config.h"
@@ -13,10 +15,20 @@ namespace {
 
 constexpr int64_t kLongest = 512;  // of texts, where a folder does not say
 
+// For a model whose arithmetic was cut into `parts`.
+Group group_for(const ClassifierConfig& config, int64_t parts, const LoadOptions& options) {
+  if (!options.mesh) return {1, 0, static_cast<int>(parts)};
+  const int ranks = options.mesh->size().tensor;
+  const Group group = options.mesh->group(parts % ranks == 0 ? static_cast<int>(parts) : ranks);
+  require_slices(config, group);
+  return group;
+}
+
 std::unique_ptr<ServedModel> load_folder(FileSystem& files, const std::string& folder,
                                          const LoadOptions& options) {
   const std::string path = join_path(folder, "config.json");
-  auto served = std::make_unique<ServedModel>(parse_config(read_json(files, path), path));
+  const ClassifierConfig config = parse_config(read_json(files, path), path);
+  auto served = std::make_unique<ServedModel>(config, group_for(config, 1, options));
   served->tokenizer = load_tokenizer(folder);
   const int64_t longest = served->tokenizer->model_max_length();
   served->text.max_length =
@@ -27,9 +39,11 @@ std::unique_ptr<ServedModel> load_folder(FileSystem& files, const std::string& f
   return served;
 }
 
-std::unique_ptr<ServedModel> load_checkpoint(FileSystem& files, const std::string& path) {
+std::unique_ptr<ServedModel> load_checkpoint(FileSystem& files, const std::string& path,
+                                             const LoadOptions& options) {
   const CheckpointReader reader(files, path);
-  auto served = std::make_unique<ServedModel>(reader.config());
+  auto served = std::make_unique<ServedModel>(
+      reader.config(), group_for(reader.config(), reader.state().parts, options));
   served->tokenizer = reader.tokenizer();
   served->text = reader.text();
   reader.fill(named_parameters(served->model));
@@ -37,6 +51,15 @@ std::unique_ptr<ServedModel> load_checkpoint(FileSystem& files, const std::strin
 }
 
 }  // namespace
+
+void require_slices(const ClassifierConfig& config, const Group& group) {
+  const int64_t most = std::min({config.heads, config.intermediate_size, config.vocabulary});
+  if (group.parts() <= most) return;
+  throw Error(ExitCode::kInput,
+              fmt::format("{} slices (numerics.tensor, parallel.tensor) of a model with {} heads",
+                          group.parts(), config.heads),
+              fmt::format("use {} or fewer", most));
+}
 
 EncodeOptions TextSettings::encode_options() const {
   EncodeOptions options;
@@ -86,7 +109,7 @@ std::unique_ptr<ServedModel> load_served_model(FileSystem& files, const std::str
   const ModelPath found = find_model(files, path);
   auto served = found.kind == ModelPath::Kind::kHuggingFace
                     ? load_folder(files, found.path, options)
-                    : load_checkpoint(files, found.path);
+                    : load_checkpoint(files, found.path, options);
   served->path = found.path;
   if (options.pack) pack_weights(served->model);
   return served;

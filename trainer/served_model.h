@@ -15,6 +15,7 @@
 #include <string>
 
 #include "framework/io/file_system.h"
+#include "framework/parallel/mesh.h"
 #include "models/classifier.h"
 #include "models/tokenizers/tokenizer.h"
 
@@ -48,7 +49,8 @@ struct ServedModel {
   std::shared_ptr<const Tokenizer> tokenizer;
   Classifier model;
 
-  explicit ServedModel(const ClassifierConfig& c) : config(c), model(c) {}
+  explicit ServedModel(const ClassifierConfig& c, const Group& group = {})
+      : config(c), model(c, group) {}
 
   // The texts as one packed batch, in their order; what is longer than text.max_length is cut off.
   // Throws Error(kInput) for a text that is not UTF-8.
@@ -58,7 +60,13 @@ struct ServedModel {
 struct LoadOptions {
   bool pack = true;                 // for serving; false: keep plain weights (export)
   bool fresh_head_allowed = false;  // features need no head
+  // Whose ranks share the model, if they do. The slices are those it was trained with where the
+  // ranks can share them; otherwise one for each rank, and the last bits of an answer may differ.
+  const Mesh* mesh = nullptr;
 };
+
+// Throws Error(kInput) if the model cannot be cut into the group's parts.
+void require_slices(const ClassifierConfig& config, const Group& group);
 
 std::unique_ptr<ServedModel> load_served_model(FileSystem& files, const std::string& path,
                                                const LoadOptions& options = {});

@@ -38,7 +38,12 @@ int64_t leaves_of_batch(const NumericsConfig& numerics, int64_t ranks) {
               fmt::format("use 1, 2, 4 … {} ranks, or set numerics.mode: fast", numerics.data));
 }
 
-OptimizerOptions optimizer_options(const OptimizerConfig& config) {
+OptimizerRanks optimizer_ranks(const Mesh& mesh) {
+  if (mesh.size().tensor == 1) return {mesh.data()};
+  return {mesh.data(), mesh.tensor()};
+}
+
+OptimizerOptions optimizer_options(const OptimizerConfig& config, int64_t zero) {
   OptimizerOptions options;
   options.kind =
       config.name == "sgd" ? OptimizerOptions::Kind::kSgd : OptimizerOptions::Kind::kAdamW;
@@ -47,6 +52,7 @@ OptimizerOptions optimizer_options(const OptimizerConfig& config) {
   options.eps = config.eps;
   options.momentum = config.momentum;
   options.clip = config.clip;
+  options.shard_state = zero == 1;
   options.group = [config](const std::string& name, const Parameter& parameter) {
     OptimizerOptions::Group group;
     group.weight_decay = parameter.is_matrix() ? config.weight_decay : 0;
@@ -76,7 +82,9 @@ class Trainer {
   TrainOutcome run();
 
  private:
+  // Ranks that share a batch; a model may take several ranks (mesh_.tensor()) beside.
   Communicator& ranks() { return mesh_.data(); }
+  int64_t parts() const;
   void set_up();
   void build_schedule();
   void restore();
@@ -131,9 +139,9 @@ TrainOutcome Trainer::run() {
                          .model = model_,
                          .data = *data_,
                          .state = state_,
+                         .mesh = mesh_,
                          .steps = total_steps_,
-                         .steps_per_epoch = steps_per_epoch_,
-                         .ranks = ranks().size()},
+                         .steps_per_epoch = steps_per_epoch_},
                begun_);
   log_->open(start_.checkpoint.get(), last_saved_);
   while (state_.step < total_steps_ && !stops_early()) {
@@ -164,15 +172,25 @@ TrainOutcome Trainer::run() {
 }
 
 void Trainer::set_up() {
-  model_ = make_training_model(env_.files, config_, device_);
+  state_.parts = parts();
+  model_ = make_training_model(env_.files, config_, device_,
+                               mesh_.group(static_cast<int>(state_.parts)));
   if (root_) make_directories(env_.files, folder_.path());
-  data_ = open_training_data(env_.files, config_, model_, folder_.cache(), env_.pool, ranks());
+  data_ = open_training_data(env_.files, config_, model_, folder_.cache(), env_.pool, env_.world);
   const bool canonical = config_.numerics.mode != "fast";
   state_.leaves = leaves_of_batch(config_.numerics, ranks().size());
   gradients_.emplace(*model_.arena, ranks(), canonical);
-  optimizer_.emplace(*model_.arena, *gradients_, ranks(), optimizer_options(config_.optimizer));
+  optimizer_.emplace(*model_.arena, *gradients_, optimizer_ranks(mesh_),
+                     optimizer_options(config_.optimizer, config_.parallel.zero));
   train_step_.emplace(*model_.model, *model_.task, *gradients_, *optimizer_, ranks());
   build_schedule();
+}
+
+// Slices of each matrix: a run keeps those it started with, unless its arithmetic is the mesh's.
+int64_t Trainer::parts() const {
+  if (config_.numerics.mode == "fast") return config_.parallel.tensor;
+  if (start_.checkpoint) return start_.checkpoint->state().parts;
+  return config_.numerics.tensor.value_or(config_.parallel.tensor);
 }
 
 void Trainer::build_schedule() {
@@ -213,6 +231,7 @@ void Trainer::restore() {
   from.fill(*optimizer_);
   state_ = from.state();
   if (config_.numerics.mode != "fast") state_.leaves = leaves;
+  state_.parts = parts();
   optimizer_->set_steps(state_.optimizer_steps);
   sampler_->seek(state_.sampler);
   last_saved_ = state_.step;
@@ -235,7 +254,7 @@ bool Trainer::step() {
   ++state_.step;
   state_.sampler = sampler_->state();
   state_.optimizer_steps = optimizer_->steps();
-  const Agreement all = agree(ranks(), {.step = state_.step, .stop = stop_asked()});
+  const Agreement all = agree(env_.world, {.step = state_.step, .stop = stop_asked()});
 
   const double seconds = std::chrono::duration<double>(Clock::now() - begun).count();
   recent_seconds_.push_back(seconds);
@@ -265,9 +284,10 @@ bool Trainer::step() {
 void Trainer::evaluate() {
   beat("evaluation");
   const Evaluation evaluation =
-      evaluate_dataset(*model_.model, *model_.task, *data_->validation, device_, ranks());
+      evaluate_dataset(*model_.model, *model_.task, *data_->validation, device_, mesh_);
   const std::string name(metric().name);
-  const double value = broadcast(ranks(), root_ ? evaluation.report.value(name) : 0.0, 0, "metric");
+  const double value =
+      broadcast(env_.world, root_ ? evaluation.report.value(name) : 0.0, 0, "metric");
   const std::optional<BestCheckpoint> best_before = state_.best;
   const bool better = improves(metric(), value, state_.best ? state_.best->value : NAN);
   if (better) {
@@ -322,7 +342,7 @@ void Trainer::test() {
     best.fill(*model_.arena, config_.seed, model_.notes);
   }
   const Evaluation evaluation =
-      evaluate_dataset(*model_.model, *model_.task, *data_->test, device_, ranks());
+      evaluate_dataset(*model_.model, *model_.task, *data_->test, device_, mesh_);
   log_->evaluation(evaluation, "test");
   if (!root_) return;
   write_file_atomically(env_.files, folder_.test_file(),

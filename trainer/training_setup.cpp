@@ -99,7 +99,8 @@ DataSource data_source(const DataFileConfig& part, const DataFileConfig& train) 
   return source;
 }
 
-TrainingModel make_training_model(FileSystem& files, const Config& config, const Device& device) {
+TrainingModel make_training_model(FileSystem& files, const Config& config, const Device& device,
+                                  const Group& group) {
   TrainingModel t;
   std::optional<ClassifierConfig> known;  // what the model says of itself
   std::optional<ModelPath> from;
@@ -135,8 +136,9 @@ TrainingModel make_training_model(FileSystem& files, const Config& config, const
             .pair_column = train.pair,
             .label_column = train.label};
   require_fit(config, t);
+  require_slices(t.config, group);
 
-  t.model = std::make_unique<Classifier>(t.config);
+  t.model = std::make_unique<Classifier>(t.config, group);
   t.arena = std::make_unique<ParameterArena>(*t.model, device);
   if (checkpoint)
     checkpoint->fill(*t.arena, config.seed, t.notes);

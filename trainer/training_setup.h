@@ -33,7 +33,8 @@ struct TrainingModel {
 
 // Builds the model and fills its parameters: from a folder, run or checkpoint, or at random. Marks
 // what config.model.train says as trainable.
-TrainingModel make_training_model(FileSystem& files, const Config& config, const Device& device);
+TrainingModel make_training_model(FileSystem& files, const Config& config, const Device& device,
+                                  const Group& group = {});
 
 struct TrainingData {
   TokenizedDataset train;

@@ -205,6 +205,27 @@ void check_metrics(const Config& config, Problems& problems) {
   }
 }
 
+// The slices of each matrix, and the ranks that share them.
+void check_slices(const Config& config, Problems& problems) {
+  const int64_t ranks = config.parallel.tensor;
+  const int64_t slices = config.numerics.tensor.value_or(ranks);
+  const char* key = config.numerics.tensor ? "numerics.tensor" : "parallel.tensor";
+  if (config.numerics.mode == "fast") {
+    if (slices == ranks) return;
+    problems.add_at(key, fmt::format("'numerics.tensor' is {}, 'parallel.tensor' {}. Expected the "
+                                     "same, or no 'numerics.tensor', in 'numerics.mode: fast'",
+                                     slices, ranks));
+  } else if (!std::has_single_bit(static_cast<std::uint64_t>(slices))) {
+    problems.add_at(key, fmt::format("'{}' is {}. Expected a power of two, or 'numerics.mode: fast'",
+                                     key, slices));
+  } else if (slices % ranks != 0) {
+    problems.add_at("parallel.tensor",
+                    fmt::format("'parallel.tensor' is {}. Expected a divisor of 'numerics.tensor', "
+                                "{}, or 'numerics.mode: fast'",
+                                ranks, slices));
+  }
+}
+
 void check_ranks(const Config& config, Problems& problems) {
   const NumericsConfig& numerics = config.numerics;
   if (!std::has_single_bit(static_cast<std::uint64_t>(numerics.data))) {
@@ -217,6 +238,7 @@ void check_ranks(const Config& config, Problems& problems) {
                                 "or 'numerics.mode: fast'",
                                 *config.parallel.data, numerics.data));
   }
+  check_slices(config, problems);
 }
 
 }  // namespace

@@ -142,12 +142,11 @@ struct ParallelConfig {
           .empty_word("auto")
           .harmless());
     f("tensor", tensor,
-      Field("ranks that share each matrix").at_least(1).planned_above(1).unit("ranks").harmless());
+      Field("ranks that share each matrix").at_least(1).at_most(65536).unit("ranks").harmless());
     f("zero", zero,
-      Field("1: ranks share the optimizer's state")
+      Field("1: the ranks of data share the optimizer's state (ZeRO-1)")
           .at_least(0)
           .at_most(1)
-          .planned_above(0)
           .harmless());
     f("sequence", sequence,
       Field("split norms and dropout over the ranks of tensor").planned({"true"}).harmless());
@@ -175,7 +174,7 @@ struct NumericsConfig {
     f("tensor", tensor,
       Field("slices of each matrix; auto: as parallel.tensor at the start of the run")
           .at_least(1)
-          .planned_above(1)
+          .at_most(65536)
           .unit("slices")
           .empty_word("auto"));
   }

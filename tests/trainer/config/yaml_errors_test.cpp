@@ -182,16 +182,24 @@ TEST(ConfigValues, ListsAndSectionsAreToldApart) {
   EXPECT_SAYS(message_for_lines("seed: {a: 1}\n"), "'seed' is a mapping of keys");
 }
 
+TEST(YamlErrors, SlicesThatRanksCannotShare) {
+  EXPECT_SAYS(
+      message_for_lines("parallel: {tensor: 3}\n"),
+      "a.yaml:4: 'parallel.tensor' is 3. Expected a power of two, or 'numerics.mode: fast'");
+  EXPECT_SAYS(message_for_lines("numerics: {tensor: 6}\n"),
+              "'numerics.tensor' is 6. Expected a power");
+  EXPECT_SAYS(message_for_lines("parallel: {tensor: 4}\nnumerics: {tensor: 2}\n"),
+              "'parallel.tensor' is 4. Expected a divisor of 'numerics.tensor', 2");
+  EXPECT_SAYS(message_for_lines("numerics: {tensor: 2, mode: fast}\n"),
+              "'numerics.tensor' is 2, 'parallel.tensor' 1. Expected the same");
+}
+
 TEST(NotYet, WhatALaterVersionWillKnowIsRefusedByNameAndValue) {
-  EXPECT_SAYS(message_for_lines("parallel: {tensor: 2}\n"),
-              "a.yaml:4: 'parallel.tensor' is '2': not yet. This version knows 1");
-  EXPECT_SAYS(message_for_lines("parallel: {zero: 1}\n"), "'parallel.zero' is '1': not yet");
   EXPECT_SAYS(message_for_lines("parallel: {sequence: true}\n"),
               "'parallel.sequence' is 'true': not yet. This version knows false");
   EXPECT_SAYS(message_for_lines("precision: bf16\n"),
               "'precision' is 'bf16': not yet. This version knows f32");
   EXPECT_SAYS(message_for_lines("memory: {recompute: layer}\n"), "'layer': not yet");
-  EXPECT_SAYS(message_for_lines("numerics: {tensor: 4}\n"), "'numerics.tensor' is '4': not yet");
   EXPECT_SAYS(message_for_lines("checkpoint: {async: true}\n"),
               "'checkpoint.async' is 'true': not");
   EXPECT_SAYS(message_for_lines("verify: {steps: 2}\n"), "a.yaml:4: 'verify': not yet");

@@ -1,16 +1,17 @@
 #include "trainer/checkpointing.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "framework/comm/collectives.h"
+#include "framework/nn/shard.h"
 #include "models/hf/config.h"
 
 namespace heddle {
 namespace {
 
 constexpr const char* kWeights = "weights/";
-constexpr const char* kOptimizer = "optimizer/";
 constexpr const char* kTokenizer = "tokenizer/";
 
 std::vector<int64_t> dims(const Shape& shape) {
@@ -67,44 +68,21 @@ TrainingState training_state(const JsonView& json) {
   return state;
 }
 
-struct SavedTensor {
-  std::string name;
-  Shape shape;
-  std::span<const float> values;
+// A box of a tensor and where its elements are.
+struct BoxOfPiece {
+  Box box;
+  std::span<float> values;
 };
 
-// Every tensor of a checkpoint, largest first.
-std::vector<SavedTensor> pieces_of(const CheckpointContents& contents) {
-  std::vector<SavedTensor> pieces;
-  for (const ParameterArena::Entry& entry : contents.arena.entries()) {
-    pieces.push_back({kWeights + entry.name, entry.parameter->whole_shape(),
-                      entry.parameter->value.span<const float>()});
+std::vector<BoxOfPiece> boxes_of(const HeldPiece& piece) {
+  std::vector<BoxOfPiece> boxes;
+  const int64_t last = piece.first + static_cast<int64_t>(piece.values.size());
+  for (ShardBox& box : shard_boxes(*piece.parameter, piece.first, last)) {
+    boxes.push_back({{std::move(box.begin), std::move(box.extent)},
+                     piece.values.subspan(static_cast<size_t>(box.offset - piece.first),
+                                          static_cast<size_t>(box.numel))});
   }
-  if (contents.optimizer) {
-    for (const Optimizer::State& state : contents.optimizer->states()) {
-      for (const Optimizer::Entry& entry : contents.optimizer->entries()) {
-        const ParameterArena::Entry& of = *entry.gradient.parameter;
-        pieces.push_back({kOptimizer + state.name + "/" + of.name, of.parameter->whole_shape(),
-                          state.values.span<const float>().subspan(
-                              static_cast<size_t>(entry.offset), static_cast<size_t>(of.numel))});
-      }
-    }
-  }
-  std::ranges::stable_sort(pieces, std::greater(),
-                           [](const SavedTensor& piece) { return piece.values.size(); });
-  return pieces;
-}
-
-// This rank's part: each tensor goes to the rank that has least so far.
-std::vector<SavedTensor> share_of(std::vector<SavedTensor> pieces, int rank, int ranks) {
-  std::vector<size_t> load(static_cast<size_t>(ranks));
-  std::vector<SavedTensor> mine;
-  for (SavedTensor& piece : pieces) {
-    const auto least = std::ranges::min_element(load);
-    *least += piece.values.size();
-    if (least - load.begin() == rank) mine.push_back(std::move(piece));
-  }
-  return mine;
+  return boxes;
 }
 
 // Runs a phase on every rank; if it failed on any, drops the temporary folder and throws the first
@@ -142,20 +120,22 @@ Json metadata_of(const CheckpointContents& contents) {
 void save_checkpoint(FileSystem& files, Communicator& world, const SaveOptions& options,
                      const CheckpointContents& contents) {
   const CheckpointPlace place{.root = options.root, .step = options.step};
-  const std::vector<SavedTensor> pieces = pieces_of(contents);
-  uint64_t bytes = 0;
-  for (const SavedTensor& piece : pieces) bytes += piece.values.size_bytes();
+  std::vector<HeldPiece> held = held_weights(contents.arena.parameters());
+  if (contents.optimizer) std::ranges::move(held_states(*contents.optimizer), back_inserter(held));
+  const WritingShare share = share_writing(world, std::move(held));
   agreed(files, world, place, [&] {
     if (world.rank() != 0) return;
     make_directories(files, options.root);
-    prepare_checkpoint(files, place, bytes);
+    prepare_checkpoint(files, place, share.bytes);
   });
   ShardSummary mine;
   agreed(files, world, place, [&] {
     CheckpointWriter writer(files, place, world.rank());
-    for (const SavedTensor& piece : share_of(pieces, world.rank(), world.size())) {
-      writer.add(piece.name, DType::kF32, dims(piece.shape), whole(dims(piece.shape)),
-                 std::as_bytes(piece.values));
+    for (const HeldPiece& piece : share.mine) {
+      const std::vector<int64_t> shape = dims(piece.parameter->whole_shape());
+      for (const BoxOfPiece& part : boxes_of(piece)) {
+        writer.add(piece.name, DType::kF32, shape, part.box, std::as_bytes(part.values));
+      }
     }
     if (world.rank() == 0) {
       for (const auto& [name, content] : contents.tokenizer.files()) {
@@ -201,47 +181,46 @@ std::string CheckpointReader::hash(const std::string& name) const {
   return JsonView(checkpoint_->metadata(), path_)["hashes"].get_or(name, "");
 }
 
-void CheckpointReader::read(const std::string& name, const Shape& shape, float* to) const {
-  const StoredTensor& stored = checkpoint_->at(name);
-  if (stored.dtype != DType::kF32 || stored.shape != dims(shape)) {
+void CheckpointReader::read(const HeldPiece& piece) const {
+  const Shape& whole = piece.parameter->whole_shape();
+  const StoredTensor& stored = checkpoint_->at(piece.name);
+  if (stored.dtype != DType::kF32 || stored.shape != dims(whole)) {
     throw Error(ExitCode::kNoData,
-                fmt::format("{}: tensor '{}' is {} [{}]. Expected f32 {}", path_, name,
-                            name_of(stored.dtype), fmt::join(stored.shape, ", "), shape));
+                fmt::format("{}: tensor '{}' is {} [{}]. Expected f32 {}", path_, piece.name,
+                            name_of(stored.dtype), fmt::join(stored.shape, ", "), whole));
   }
-  checkpoint_->read(name,
-                    std::as_writable_bytes(std::span(to, static_cast<size_t>(shape.numel()))));
+  for (const BoxOfPiece& part : boxes_of(piece)) {
+    checkpoint_->read(piece.name, part.box, std::as_writable_bytes(part.values));
+  }
 }
 
 void CheckpointReader::fill(const ParameterArena& arena, int64_t seed,
                             std::vector<std::string>& notes) const {
-  for (const ParameterArena::Entry& entry : arena.entries()) {
-    const Shape& shape = entry.parameter->whole_shape();
-    const bool other_head = entry.name.starts_with("head.") &&
-                            checkpoint_->at(kWeights + entry.name).shape != dims(shape);
-    if (other_head) {
-      initialize(entry.name, *entry.parameter, static_cast<uint64_t>(seed));
-      notes.push_back(fmt::format("a fresh head: {} starts at random", entry.name));
-    } else {
-      read(kWeights + entry.name, shape, entry.parameter->value.data<float>());
+  std::set<std::string> fresh;
+  NamedParameters stored;
+  for (const auto& [name, parameter] : arena.parameters()) {
+    const bool other_head = name.starts_with("head.") && checkpoint_->at(kWeights + name).shape !=
+                                                             dims(parameter->whole_shape());
+    if (!other_head) {
+      stored.emplace_back(name, parameter);
+      continue;
     }
+    initialize(name, *parameter, static_cast<uint64_t>(seed));
+    if (!fresh.insert(name).second) continue;  // another shard of it
+    notes.push_back(fmt::format("a fresh head: {} starts at random", name));
   }
+  fill(stored);
 }
 
 void CheckpointReader::fill(const NamedParameters& parameters) const {
   for (const auto& [name, parameter] : parameters) {
     if (!parameter->value.defined()) parameter->value = Tensor::empty(parameter->shape());
-    read(kWeights + name, parameter->whole_shape(), parameter->value.data<float>());
   }
+  for (const HeldPiece& piece : held_weights(parameters)) read(piece);
 }
 
 void CheckpointReader::fill(Optimizer& optimizer) const {
-  for (const Optimizer::State& state : optimizer.states()) {
-    for (const Optimizer::Entry& entry : optimizer.entries()) {
-      const ParameterArena::Entry& of = *entry.gradient.parameter;
-      read(kOptimizer + state.name + "/" + of.name, of.parameter->whole_shape(),
-           state.values.data<float>() + entry.offset);
-    }
-  }
+  for (const HeldPiece& piece : held_states(optimizer)) read(piece);
 }
 
 }  // namespace heddle

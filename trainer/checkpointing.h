@@ -21,6 +21,7 @@
 #include "framework/optim/optimizer.h"
 #include "models/config.h"
 #include "models/tokenizers/tokenizer.h"
+#include "trainer/checkpoint_pieces.h"
 #include "trainer/log/run_state.h"
 #include "trainer/served_model.h"
 
@@ -58,8 +59,9 @@ struct SaveOptions {
   std::string loaded;  // the checkpoint this run started from, never removed
 };
 
-// Each rank writes its share. Collective. Throws Error on every rank alike if any rank failed; the
-// checkpoints that were there are then as before.
+// Each rank of the run writes its share: every element of a tensor is written once, by one of the
+// ranks that hold it, whatever the mesh. Collective. Throws Error on every rank alike if any rank
+// failed; the checkpoints that were there are then as before.
 void save_checkpoint(FileSystem& files, Communicator& world, const SaveOptions& options,
                      const CheckpointContents& contents);
 
@@ -77,6 +79,7 @@ class CheckpointReader {
   const std::string& run_config() const { return run_config_; }
   std::string hash(const std::string& name) const;  // "" if there is none of that name
 
+  // Each reads only what this rank holds, whichever mesh wrote it.
   // Fills every parameter; one whose head has other outputs starts afresh, which `notes` says.
   void fill(const ParameterArena& arena, int64_t seed, std::vector<std::string>& notes) const;
   // Fills every parameter; those without memory get their own.
@@ -85,7 +88,7 @@ class CheckpointReader {
   void fill(Optimizer& optimizer) const;
 
  private:
-  void read(const std::string& name, const Shape& shape, float* to) const;
+  void read(const HeldPiece& piece) const;
 
   std::string path_;
   std::unique_ptr<Checkpoint> checkpoint_;

@@ -35,14 +35,15 @@ void RunLog::open(const CheckpointReader* checkpoint, std::optional<int64_t> las
     }
     if (checkpoint) {
       event("resume", {{"from", checkpoint->path()}, {"ranks", env_.world.size()}});
-    } else {
-      Json details = {{"ranks", env_.world.size()}};
-      // safetensors have no checksum of their own. Mapped: no copy is made.
-      for (const std::string& path : run_.model.source_files) {
-        details["weights"][path] = hash_hex(env_.files.map(path)->bytes());
-      }
-      hashes("start", std::move(details));
     }
+  }
+  if (!checkpoint) {
+    Json details = {{"ranks", env_.world.size()}};
+    // safetensors have no checksum of their own. Mapped: no copy is made.
+    for (const std::string& path : run_.model.source_files) {
+      if (root_) details["weights"][path] = hash_hex(env_.files.map(path)->bytes());
+    }
+    hashes("start", std::move(details));
   }
   announce();
 }
@@ -129,9 +130,11 @@ void RunLog::event(const std::string& name, Json details) {
 }
 
 void RunLog::hashes(const std::string& event_name, Json details) {
-  if (!log_) return;
-  details["hash"] = hash_parameters(*run_.model.arena);
-  details["parameters"] = hash_each_parameter(*run_.model.arena);
+  // The tensor group of rank 0 holds all of the model; the others hold copies.
+  if (run_.mesh.data().rank() != 0) return;
+  const ParameterHashes hashes = hash_parameters(*run_.model.arena, run_.mesh.tensor());
+  details["hash"] = hashes.all;
+  details["parameters"] = hashes.each;
   event(event_name, std::move(details));
 }
 

@@ -44,7 +44,7 @@ class RunLog {
   RunLog(const TrainerEnvironment& environment, const LoggedRun& run, Clock::time_point begun);
 
   // Opens the files of the run folder, tells of the start, or of the checkpoint that the run goes
-  // on from, and prints what the run is. Throws FileError.
+  // on from, and prints what the run is. Throws FileError. Collective.
   void open(const CheckpointReader* checkpoint, std::optional<int64_t> last_saved);
 
   // Step state.step is done, and took that many seconds.
@@ -52,7 +52,7 @@ class RunLog {
   // The step and epoch of an evaluation are those of the state.
   void evaluation(const Evaluation& evaluation, const std::string& split);
   void event(const std::string& name, Json details = Json::object());
-  // Fingerprints of all parameters, as an event.
+  // Fingerprints of all parameters, as an event. Collective.
   void hashes(const std::string& event_name = "hash", Json details = Json::object());
   // run.json; `ended` is empty while the run goes on.
   void write_state(std::optional<int64_t> last_saved, const std::string& ended = "");

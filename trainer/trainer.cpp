@@ -312,7 +312,7 @@ bool Trainer::save(bool best, bool must) {
                                        .run_config = to_yaml(config_),
                                        .hashes = data_->keys};
   try {
-    save_checkpoint(env_.files, ranks(),
+    save_checkpoint(env_.files, env_.world,
                     {.root = folder_.checkpoints(),
                      .step = state_.step,
                      .keep = config_.checkpoint.keep,

@@ -11,7 +11,8 @@
 namespace heddle {
 
 // Writes config.json, model.safetensors and `other_files` (tokenizer files, README.md) into the
-// folder, which is made if it is not there. Files that are there are replaced.
+// folder, which is made if it is not there. `parameters` hold every tensor whole, in one
+// shard or several. Files that are there are replaced.
 void export_folder(FileSystem& files, const std::string& folder, const ClassifierConfig& config,
                    const NamedParameters& parameters,
                    const std::map<std::string, std::string>& other_files);

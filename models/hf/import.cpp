@@ -4,21 +4,24 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "framework/nn/arena.h"
+#include "framework/nn/shard.h"
 #include "models/hf/tensor_names.h"
 
 namespace heddle {
 namespace {
 
-void convert_to_f32(const SafetensorsEntry& entry, float* to) {
-  const std::byte* bytes = entry.bytes.data();
+// Elements [first, first + count) of a tensor.
+void convert_to_f32(const SafetensorsEntry& entry, size_t first, size_t count, float* to) {
   const size_t size = static_cast<size_t>(size_of(entry.dtype));
-  const size_t count = entry.bytes.size() / size;
+  const std::byte* bytes = entry.bytes.data() + first * size;
   if (entry.dtype == DType::kF32) {
-    std::memcpy(to, bytes, entry.bytes.size());
+    std::memcpy(to, bytes, count * size);
     return;
   }
   for (size_t i = 0; i < count; ++i) {
@@ -26,6 +29,17 @@ void convert_to_f32(const SafetensorsEntry& entry, float* to) {
     std::memcpy(&half, bytes + i * size, sizeof half);
     to[i] = entry.dtype == DType::kBF16 ? bf16_to_f32(half) : f16_to_f32(half);
   }
+}
+
+// The shard's place in the whole tensor, if its elements lie together there too.
+std::optional<ShardRun> only_run(const Parameter& parameter) {
+  std::optional<ShardRun> only;
+  int64_t runs = 0;
+  for_each_run(parameter, [&](ShardRun run) {
+    only = run;
+    ++runs;
+  });
+  return runs == 1 ? only : std::nullopt;
 }
 
 // Older files call the gain and shift of a norm gamma and beta.
@@ -47,9 +61,13 @@ class Importer {
         options_(options) {}
 
   ImportReport run(const NamedParameters& parameters) {
+    std::map<std::string, std::vector<std::string>> located;
     std::vector<Found> found;
     for (const auto& [name, parameter] : parameters) {
-      found.push_back({name, parameter, locate(name, *parameter)});
+      // Once for all shards of a tensor.
+      const auto [parts, is_new] = located.try_emplace(name);
+      if (is_new) parts->second = locate(name, *parameter);
+      found.push_back({name, parameter, parts->second});
     }
     sort_out_the_rest();
     if (!problems_.empty()) fail();
@@ -160,29 +178,38 @@ class Importer {
     Parameter& parameter = *found.parameter;
     if (!parameter.value.defined()) parameter.value = Tensor::empty(parameter.shape());
     initialize(found.name, parameter, options_.seed);
-    report_.fresh.push_back(found.name);
+    if (std::ranges::find(report_.fresh, found.name) == report_.fresh.end()) {
+      report_.fresh.push_back(found.name);
+    }
   }
 
   void fill(const Found& found) const {
     Parameter& parameter = *found.parameter;
     const SafetensorsEntry& first = source_->at(found.parts.front());
     const bool aligned = reinterpret_cast<uintptr_t>(first.bytes.data()) % sizeof(float) == 0;
-    const bool as_it_is = found.parts.size() == 1 && first.dtype == DType::kF32 && aligned;
-    if (!parameter.value.defined() && as_it_is) {
-      auto* bytes = const_cast<std::byte*>(first.bytes.data());
-      parameter.value =
-          Tensor::view({source_, bytes}, parameter.shape(), DType::kF32, Device::cpu());
-      return;
+    if (!parameter.value.defined() && found.parts.size() == 1 && first.dtype == DType::kF32 &&
+        aligned) {
+      if (const std::optional<ShardRun> run = only_run(parameter)) {
+        auto* bytes = const_cast<std::byte*>(first.bytes.data()) + run->whole * int64_t{4};
+        parameter.value =
+            Tensor::view({source_, bytes}, parameter.shape(), DType::kF32, Device::cpu());
+        return;
+      }
     }
     if (!parameter.value.defined()) parameter.value = Tensor::empty(parameter.shape());
     if (parameter.value.device().is_meta()) return;
-    const int64_t each = parameter.value.numel() / static_cast<int64_t>(found.parts.size());
+    const int64_t each = parameter.whole_shape().numel() / static_cast<int64_t>(found.parts.size());
     float* to = parameter.value.data<float>();
-    for (const std::string& part : found.parts) {
-      convert_to_f32(source_->at(part), to);
-      source_->release(part);
-      to += each;
-    }
+    for_each_run(parameter, [&](ShardRun run) {
+      while (run.count > 0) {  // a run may go on in the next tensor
+        const int64_t begin = run.whole % each;
+        const int64_t count = std::min(run.count, each - begin);
+        convert_to_f32(source_->at(found.parts[static_cast<size_t>(run.whole / each)]),
+                       static_cast<size_t>(begin), static_cast<size_t>(count), to + run.local);
+        run = {run.local + count, run.whole + count, run.count - count};
+      }
+    });
+    for (const std::string& part : found.parts) source_->release(part);
   }
 
   std::shared_ptr<const SafetensorsFile> source_;

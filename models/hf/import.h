@@ -23,7 +23,8 @@ struct ImportReport {
   std::vector<std::string> dropped;  // tensors of theirs that this model has no use for
 };
 
-// Fills every parameter from `source`, whose values are converted to f32. A parameter without
+// Fills every parameter from `source`, whose values are converted to f32; of a tensor only what the
+// parameters' shards hold is read. A parameter without
 // memory gets a view of the mapped file where the values lie there as they are, which keeps
 // `source` open, else memory of its own. Missing, unexpected and mis-shaped tensors are reported
 // together: Error(kInput) names the file and each of them.

@@ -94,6 +94,65 @@ TEST_F(Weights, ComeBackAsTheyWere) {
   }
 }
 
+// Shards of every parameter of `small`, in `parts`: along dim 1 if `dim` says so and there is one;
+// fused projections in three blocks.
+std::vector<std::pair<std::string, Parameter>> shards_of(SmallModel& small, int dim, int parts) {
+  std::vector<std::pair<std::string, Parameter>> shards;
+  for (const auto& [name, parameter] : named_parameters(small.model)) {
+    const Shape& whole = parameter->whole_shape();
+    const int along = std::min(dim, whole.ndim() - 1);
+    const int blocks = along == 0 && name.find("query_key_value") != std::string::npos ? 3 : 1;
+    const int64_t size = whole[along] / blocks;
+    for (int i = 0; i < parts; ++i) {
+      const int64_t begin = size * i / parts;
+      const Shard shard{along, begin, size * (i + 1) / parts - begin, blocks};
+      shards.emplace_back(name, Parameter(whole, parameter->initializer(), shard));
+    }
+  }
+  return shards;
+}
+
+NamedParameters pointers_to(std::vector<std::pair<std::string, Parameter>>& shards) {
+  NamedParameters parameters;
+  for (auto& [name, parameter] : shards) parameters.emplace_back(name, &parameter);
+  return parameters;
+}
+
+TEST_F(Weights, ShardsTakeTheirSlicesAndGiveThemBack) {
+  for (const int dim : {0, 1}) {
+    SmallModel small(small_config(), 3), other(small_config(), 4);
+    save(small);
+    auto shards = shards_of(small, dim, 3);
+    import_weights(std::make_shared<SafetensorsFile>(SafetensorsFile::open(files_, folder_)),
+                   small.config, pointers_to(shards), {});
+    std::filesystem::remove_all(folder_);
+    export_folder(files_, folder_, small.config, pointers_to(shards), {});
+    load(other);
+    EXPECT_TRUE(same_bits(other.arena.values(), small.arena.values())) << dim;
+  }
+}
+
+TEST_F(Weights, AFreshHeadInShardsIsToldOnceAndPartOfTheWhole) {
+  SmallModel small(small_config(), 3), fresh(small_config(), 9);
+  save(small);
+  std::map<std::string, Stored> rest = stored();
+  rest.erase("classifier.weight");
+  store(rest);
+  auto shards = shards_of(small, 1, 2);
+  const ImportReport report =
+      import_weights(std::make_shared<SafetensorsFile>(SafetensorsFile::open(files_, folder_)),
+                     small.config, pointers_to(shards), {.fresh_head_allowed = true, .seed = 9});
+  EXPECT_EQ(report.fresh, std::vector<std::string>{"head.out.weight"});
+  std::filesystem::remove_all(folder_);
+  export_folder(files_, folder_, small.config, pointers_to(shards), {});
+  SmallModel back(small_config(), 4);
+  load(back);
+  EXPECT_TRUE(same_bits(back.model.head.out.weight.value, fresh.model.head.out.weight.value));
+  shards.pop_back();
+  EXPECT_INVALID(export_folder(files_, folder_, small.config, pointers_to(shards), {}),
+                 "[export_folder]");
+}
+
 TEST_F(Weights, ComeInShards) {
   SmallModel small(small_config(), 3), other(small_config(), 4);
   save(small);

@@ -140,7 +140,8 @@ TEST(AdamW, MistakesAreNamed) {
   table.gradient = s.v.span<const float>().first(2);
   EXPECT_INVALID(adamw_update_rows(Cpu{}, table, {}), "[adamw] gradients of rows 2 to 2");
   table.m = g.span<float>();
-  EXPECT_INVALID(adamw_update_rows(Cpu{}, table, {}), "[adamw] 4 weights, 3 and 4 moments");
+  EXPECT_INVALID(adamw_update_rows(Cpu{}, table, {}),
+                 "[adamw] 4 weights, 3 and 4 moments in 2 rows of 2.");
 }
 
 TEST(Sgd, EqualsTheFormulaInDouble) {

@@ -37,8 +37,7 @@ MetricReport evaluate_rows(const ServedModel& served, const DataSource& input, i
   };
   RowWindows windows(examples, row_tokenizers(served.tokenizer, served.text.encode_options())(),
                      bad);
-  RowLogits{
-      .model = served.model, .device = device, .mesh = mesh, .on_row = keep, .on_window = {}}
+  RowLogits{.model = served.model, .device = device, .mesh = mesh, .on_row = keep, .on_window = {}}
       .run(windows);
   if (!mesh.is_root()) return {};
   return evaluate({.problem = config.problem,

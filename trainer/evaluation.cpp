@@ -37,8 +37,7 @@ Json prediction(std::span<const float> logits, const SequenceClassification& tas
 }  // namespace
 
 Evaluation evaluate_dataset(const Classifier& model, const SequenceClassification& task,
-                            const TokenizedDataset& data, const Device& device,
-                            const Mesh& mesh) {
+                            const TokenizedDataset& data, const Device& device, const Mesh& mesh) {
   const auto start = std::chrono::steady_clock::now();
   const SequenceSource source = {
       .count = data.size(),

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "datasets/tokenized_dataset.h"
-#include "framework/parallel/mesh.h"
 #include "framework/io/file_system.h"
+#include "framework/parallel/mesh.h"
 #include "models/classifier.h"
 #include "trainer/tasks/sequence_classification.h"
 
@@ -20,8 +20,7 @@ struct Evaluation {
 
 // Collective: every rank predicts a part, no row twice.
 Evaluation evaluate_dataset(const Classifier& model, const SequenceClassification& task,
-                            const TokenizedDataset& data, const Device& device,
-                            const Mesh& mesh);
+                            const TokenizedDataset& data, const Device& device, const Mesh& mesh);
 
 // The rows of the test split and what was predicted, for the report (log/report_input.h).
 void write_test_predictions(FileSystem& files, const std::string& path, const DataSource& source,

@@ -1,15 +1,12 @@
-// One step of training: forward and backward over this rank's leaves, the sum over all ranks,
-// clipping and the update. The same bits on any mesh.
+// One step of training: the gradient of a batch, clipping and the update. The same bits on any
+// mesh.
 #pragma once
 
 #include <cstdint>
 
-#include "datasets/tokenized_dataset.h"
-#include "framework/comm/communicator.h"
 #include "framework/optim/optimizer.h"
-#include "models/classifier.h"
-#include "trainer/leaf_plan.h"
-#include "trainer/tasks/sequence_classification.h"
+#include "trainer/batch_gradients.h"
+#include "trainer/step_verifier.h"
 
 namespace heddle {
 
@@ -22,30 +19,23 @@ struct StepResult {
 
 class TrainStep {
  public:
+  // `data_ranks` share a batch.
   TrainStep(const Classifier& model, const SequenceClassification& task, GradientArena& gradients,
-            Optimizer& optimizer, Communicator& world)
-      : model_(model), task_(task), gradients_(gradients), optimizer_(optimizer), world_(world) {}
+            Optimizer& optimizer, Communicator& data_ranks)
+      : task_(task), gradients_(model, task, gradients, data_ranks), optimizer_(optimizer) {}
 
   // Collective. `samples` is the whole job's batch; `noise` keys its dropout.
   StepResult run(const TokenizedDataset& data, std::span<const int64_t> samples,
                  const LeafPlanOptions& leaves, const TrainingNoise& noise, double rate);
 
- private:
-  // Sums of the passes of this rank.
-  struct Sums {
-    double loss = 0;
-    int64_t tokens = 0;
-  };
-  Sums forward_backward(const TokenizedDataset& data, const LeafPlan& plan,
-                        const TrainingNoise& noise);
-  double pass(const TokenizedDataset& data, const LeafPlan::Pass& pass, const TrainingNoise& noise,
-              int64_t& tokens);
+  // From now on each gradient is checked before it is used; null: no longer.
+  void verify_with(StepVerifier* verifier) { verifier_ = verifier; }
 
-  const Classifier& model_;
+ private:
   const SequenceClassification& task_;
-  GradientArena& gradients_;
+  BatchGradients gradients_;
   Optimizer& optimizer_;
-  Communicator& world_;
+  StepVerifier* verifier_ = nullptr;
 };
 
 }  // namespace heddle

@@ -112,6 +112,7 @@ class Trainer {
   std::optional<GradientArena> gradients_;
   std::optional<Optimizer> optimizer_;
   std::optional<TrainStep> train_step_;
+  std::optional<StepVerifier> verifier_;  // of the first steps of this start
   std::optional<EpochSampler> sampler_;
   Schedule schedule_;
   int64_t steps_per_epoch_ = 1;
@@ -123,6 +124,7 @@ class Trainer {
   std::optional<RunLog> log_;
   Clock::time_point begun_ = Clock::now();
   std::vector<double> recent_seconds_;  // of steps, for the watchdog
+  int64_t steps_to_verify_ = config_.verify.steps;
 };
 
 TrainOutcome Trainer::run() {
@@ -183,6 +185,11 @@ void Trainer::set_up() {
   optimizer_.emplace(*model_.arena, *gradients_, optimizer_ranks(mesh_),
                      optimizer_options(config_.optimizer, config_.parallel.zero));
   train_step_.emplace(*model_.model, *model_.task, *gradients_, *optimizer_, ranks());
+  if (steps_to_verify_ > 0) {
+    verifier_.emplace(model_, *gradients_, mesh_,
+                      VerifierOptions{.parts = static_cast<int>(state_.parts), .exact = canonical});
+    train_step_->verify_with(&*verifier_);
+  }
   build_schedule();
 }
 
@@ -252,6 +259,14 @@ bool Trainer::step() {
                         .even = config_.numerics.mode == "fast"},
                        {.seed = static_cast<uint64_t>(config_.seed), .step = state_.step}, rate);
   ++state_.step;
+  if (verifier_ && --steps_to_verify_ == 0) {
+    env_.console.note(
+        fmt::format("verified: {} steps equal those of one rank", config_.verify.steps));
+    train_step_->verify_with(nullptr);
+    verifier_.reset();
+  }
+  const int64_t replicas = config_.replica_check_every;
+  if (replicas > 0 && state_.step % replicas == 0) check_replicas(*model_.arena, mesh_);
   state_.sampler = sampler_->state();
   state_.optimizer_steps = optimizer_->steps();
   const Agreement all = agree(env_.world, {.step = state_.step, .stop = stop_asked()});

@@ -36,6 +36,7 @@ Range Group::elements(int64_t width, int64_t units, int part) const {
 
 void Group::all_reduce(const Tensor& values, const char* name) const {
   if (size_ == 1 || values.device().is_meta()) return;
+  if (leave_out_ && leave_out_(name)) return;
   check(ranks_ != nullptr, "[group] a sum over {} ranks that are not there.", size_);
   ranks_->all_reduce(values.span<float>(), name);
 }

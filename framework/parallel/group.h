@@ -7,8 +7,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <string>
+#include <string_view>
+#include <utility>
 
 #include "framework/core/tensor.h"
 #include "framework/parallel/tree_reduce.h"
@@ -43,6 +45,12 @@ class Group {
   // elements along that width. Throws if there are fewer units than parts.
   Range elements(int64_t width, int64_t units, int part) const;
 
+  // For tests of what finds such a mistake: the sums whose name makes `leave_out` true are left
+  // out.
+  void plant_mistake(std::function<bool(std::string_view name)> leave_out) {
+    leave_out_ = std::move(leave_out);
+  }
+
   // The tree's sum over the ranks' values, in place, on all of them. Collective.
   void all_reduce(const Tensor& values, const char* name) const;
 
@@ -51,6 +59,7 @@ class Group {
   int index_ = 0;
   int parts_ = 1;
   std::shared_ptr<TreeReducer> ranks_;
+  std::function<bool(std::string_view name)> leave_out_;
 };
 
 }  // namespace heddle

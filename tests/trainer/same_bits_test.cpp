@@ -34,6 +34,27 @@ TEST(SameBits, LargePassesEqualSmallOnes) {
   expect_equal_runs(scratch.path("small"), scratch.path("large"), kSteps);
 }
 
+TEST(SameBits, DataTimesTensorRanksWithStateWholeOrShared) {
+  const Scratch scratch;
+  const auto on = [&](const std::string& output, int tensor, int zero) {
+    return tiny_config(
+        scratch, output,
+        {"numerics.tensor=4", "model.architecture.heads=4",
+         fmt::format("parallel.tensor={}", tensor), fmt::format("parallel.zero={}", zero),
+         "verify.steps=1", "replica_check_every=5"});
+  };
+  train_on(1, on("one", 1, 0));
+  struct Mesh {
+    int ranks, tensor, zero;
+  };
+  for (const auto& [ranks, tensor, zero] :
+       {Mesh{2, 2, 0}, Mesh{2, 1, 1}, Mesh{4, 2, 1}, Mesh{4, 4, 0}}) {
+    const std::string output = fmt::format("run{}x{}x{}", ranks / tensor, tensor, zero);
+    train_on(ranks, on(output, tensor, zero));
+    expect_equal_runs(scratch.path("one"), scratch.path(output), kSteps);
+  }
+}
+
 TEST(SameBits, TheHeadAlone) {
   expect_same_on_all({"model.train=head"});
 }

@@ -232,6 +232,21 @@ struct LogConfig {
   bool operator==(const LogConfig&) const = default;
 };
 
+struct VerifyConfig {
+  std::int64_t steps = 0;
+
+  template <class F>
+  void visit(F& f) {
+    f("steps", steps,
+      Field("so many steps of each start are done a second time, by each rank alone; the first "
+            "module that differs is named")
+          .at_least(0)
+          .unit("steps")
+          .harmless());
+  }
+  bool operator==(const VerifyConfig&) const = default;
+};
+
 struct Config {
   std::string output;
   std::int64_t seed = 42;
@@ -248,6 +263,8 @@ struct Config {
   MemoryConfig memory;
   WatchdogConfig watchdog;
   LogConfig log;
+  VerifyConfig verify;
+  std::int64_t replica_check_every = 0;
   std::optional<std::int64_t> threads;
 
   template <class F>
@@ -276,6 +293,13 @@ struct Config {
     f("memory", memory, "what memory is saved");
     f("watchdog", watchdog, Field("when a rank that does not answer ends the job").harmless());
     f("log", log, Field("what is shown and recorded").harmless());
+    f("verify", verify, Field("checks of the parallel arithmetic").harmless());
+    f("replica_check_every", replica_check_every,
+      Field("how often ranks that hold the same parameters compare them, to find faulty memory; "
+            "0: never")
+          .at_least(0)
+          .unit("steps")
+          .harmless());
     f("threads", threads,
       Field("threads of each rank; auto: the cores of the node, shared by its ranks")
           .at_least(1)
@@ -284,9 +308,6 @@ struct Config {
           .also_called({"num_threads"})
           .harmless());
   }
-  // Sections that a later version will know.
-  static std::vector<std::string> planned_keys() { return {"verify", "replica_check_every"}; }
-
   bool operator==(const Config&) const = default;
 };
 

@@ -202,7 +202,6 @@ TEST(NotYet, WhatALaterVersionWillKnowIsRefusedByNameAndValue) {
   EXPECT_SAYS(message_for_lines("memory: {recompute: layer}\n"), "'layer': not yet");
   EXPECT_SAYS(message_for_lines("checkpoint: {async: true}\n"),
               "'checkpoint.async' is 'true': not");
-  EXPECT_SAYS(message_for_lines("verify: {steps: 2}\n"), "a.yaml:4: 'verify': not yet");
   EXPECT_SAYS(message_for("output: a\nmodel: {from: m, head: {task: token_classification}}\n"
                           "data: {train: a}\n"),
               "'model.head.task' is 'token_classification': not yet. This version knows "

@@ -11,6 +11,9 @@
 
 namespace heddle {
 
+// What of a layer the backward pass computes again instead of keeping.
+enum class Recompute : uint8_t { kNone, kAttention, kLayer };
+
 struct ClassifierConfig {
   std::string family = "bert";  // `model_type`: bert, distilbert, electra
 
@@ -30,6 +33,9 @@ struct ClassifierConfig {
   float hidden_dropout = 0.1f;
   float attention_dropout = 0.1f;
   float head_dropout = 0.1f;
+
+  // How a layer trains, not what it is: no part of config.json.
+  Recompute recompute = Recompute::kNone;
 
   std::vector<std::string> labels;  // the outputs' names
   Problem problem = Problem::kSingleLabel;

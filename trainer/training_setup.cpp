@@ -122,6 +122,9 @@ TrainingModel make_training_model(FileSystem& files, const Config& config, const
     t.config = from_architecture(*config.model.architecture, *t.tokenizer);
   }
   apply_dropout(config.model.dropout, t.config);
+  t.config.recompute = config.memory.recompute == "layer"       ? Recompute::kLayer
+                       : config.memory.recompute == "attention" ? Recompute::kAttention
+                                                                : Recompute::kNone;
 
   const DataSource train = data_source(config.data.train, config.data.train);
   const LabelDecision decision =

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "framework/autograd/captured.h"
 #include "framework/core/error.h"
 
 namespace heddle {
@@ -22,6 +23,16 @@ LeafScope::LeafScope(std::vector<LeafOffsets> partitions) : outer_(std::move(cur
 }
 
 LeafScope::~LeafScope() {
+  current = std::move(outer_);
+}
+
+CapturedLeaves::CapturedLeaves() : partitions_(current) {}
+
+CapturedLeaves::Scope::Scope(const CapturedLeaves& captured) : outer_(std::move(current)) {
+  current = captured.partitions_;
+}
+
+CapturedLeaves::Scope::~Scope() {
   current = std::move(outer_);
 }
 

@@ -5,11 +5,14 @@
 #include <map>
 #include <utility>
 
+#include "framework/autograd/captured.h"
+
 namespace heddle {
 namespace {
 
 thread_local int no_grad_depth = 0;
 thread_local int64_t next_order = 0;
+thread_local bool met_dependence = false;  // see GradientProbe
 
 void add_into(const Tensor& sum, const Tensor& term) {
   check(sum.shape() == term.shape(), "[backward] gradients of shapes {} and {} meet.", sum.shape(),
@@ -104,8 +107,24 @@ NoGrad::~NoGrad() {
 }
 
 bool needs_gradient(std::span<const Tensor> inputs) {
-  return no_grad_depth == 0 &&
-         std::ranges::any_of(inputs, [](const Tensor& t) { return t.node() != nullptr; });
+  if (std::ranges::none_of(inputs, [](const Tensor& t) { return t.node() != nullptr; })) {
+    return false;
+  }
+  met_dependence = true;
+  return no_grad_depth == 0;
+}
+
+bool is_recording() {
+  return no_grad_depth == 0;
+}
+
+GradientProbe::GradientProbe() : outer_(std::exchange(met_dependence, false)) {}
+GradientProbe::~GradientProbe() {
+  met_dependence = met_dependence || outer_;
+}
+
+bool GradientProbe::found() const {
+  return met_dependence;
 }
 
 Tensor record(Tensor y, std::span<const Tensor> inputs, BackwardFunction backward) {

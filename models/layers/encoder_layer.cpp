@@ -1,5 +1,7 @@
 #include "models/layers/encoder_layer.h"
 
+#include "framework/autograd/recompute.h"
+
 namespace heddle {
 namespace {
 
@@ -15,11 +17,19 @@ EncoderLayer::EncoderLayer(const ClassifierConfig& config, int32_t layer, const 
       feed_forward(config, group),
       feed_forward_norm(config.hidden_size, config.layer_norm_eps),
       dropout(config.hidden_dropout),
-      layer(layer) {}
+      layer(layer),
+      recomputed(config.recompute) {}
 
 Tensor EncoderLayer::operator()(const Tensor& x, const Batch& batch) const {
-  const Tensor attended = attention_norm(attention(x, batch), x,
-                                         batch.token_dropout(dropout, layer + kAttentionResidual));
+  if (recomputed != Recompute::kLayer) return run(x, batch);
+  return recompute([this, batch](const Tensor& input) { return run(input, batch); }, x);
+}
+
+Tensor EncoderLayer::run(const Tensor& x, const Batch& batch) const {
+  const auto attend = [this, batch](const Tensor& input) { return attention(input, batch); };
+  const Tensor context = recomputed == Recompute::kAttention ? recompute(attend, x) : attend(x);
+  const Tensor attended =
+      attention_norm(context, x, batch.token_dropout(dropout, layer + kAttentionResidual));
   return feed_forward_norm(feed_forward(attended), attended,
                            batch.token_dropout(dropout, layer + kFeedForwardResidual));
 }

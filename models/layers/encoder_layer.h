@@ -20,6 +20,10 @@ struct EncoderLayer : Module {
   LayerNorm feed_forward_norm;
   float dropout;
   int32_t layer;
+  Recompute recomputed;
+
+ private:
+  Tensor run(const Tensor& x, const Batch& batch) const;
 };
 
 }  // namespace heddle

@@ -63,6 +63,20 @@ TEST(SameBits, TheLastLayer) {
   expect_same_on_all({"model.train={layers: 1}"});
 }
 
+TEST(SameBits, WithActivationsComputedAgain) {
+  const Scratch scratch;
+  const std::vector<std::string> plain = {"batch.micro_tokens=16"};
+  train_on(1, tiny_config(scratch, "none", plain));
+  for (const char* what : {"attention", "layer"}) {
+    const std::vector<std::string> again = {plain[0], fmt::format("memory.recompute={}", what)};
+    for (const int ranks : {1, 2}) {
+      const std::string output = fmt::format("{}{}", what, ranks);
+      train_on(ranks, tiny_config(scratch, output, again));
+      expect_equal_runs(scratch.path("none"), scratch.path(output), kSteps);
+    }
+  }
+}
+
 TEST(SameBits, BatchesOfTokensGroupedByLength) {
   expect_same_on_all({"batch={tokens: 60}", "training.group_by_length=true"});
 }

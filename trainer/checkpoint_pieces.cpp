@@ -6,6 +6,7 @@
 
 #include "framework/comm/collectives.h"
 #include "framework/io/json.h"
+#include "framework/nn/shard.h"
 
 namespace heddle {
 namespace {
@@ -68,6 +69,17 @@ std::vector<HeldPiece> held_states(const Optimizer& optimizer) {
     }
   }
   return held;
+}
+
+std::vector<BoxOfPiece> boxes_of(const HeldPiece& piece) {
+  std::vector<BoxOfPiece> boxes;
+  const int64_t last = piece.first + static_cast<int64_t>(piece.values.size());
+  for (ShardBox& box : shard_boxes(*piece.parameter, piece.first, last)) {
+    boxes.push_back({{std::move(box.begin), std::move(box.extent)},
+                     piece.values.subspan(static_cast<size_t>(box.offset - piece.first),
+                                          static_cast<size_t>(box.numel))});
+  }
+  return boxes;
 }
 
 WritingShare share_writing(Communicator& world, std::vector<HeldPiece> held) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "framework/comm/communicator.h"
+#include "framework/io/box.h"
 #include "framework/nn/module.h"
 #include "framework/optim/optimizer.h"
 
@@ -28,6 +29,14 @@ struct HeldPiece {
 std::vector<HeldPiece> held_weights(const NamedParameters& parameters);
 // "optimizer/STATE/NAME": the state of every trainable parameter.
 std::vector<HeldPiece> held_states(const Optimizer& optimizer);
+
+// A box of the whole tensor and where its elements are, in row-major order.
+struct BoxOfPiece {
+  Box box;
+  std::span<float> values;
+};
+
+std::vector<BoxOfPiece> boxes_of(const HeldPiece& piece);
 
 struct WritingShare {
   std::vector<HeldPiece> mine;  // largest first

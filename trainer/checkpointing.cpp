@@ -4,15 +4,12 @@
 #include <set>
 #include <utility>
 
-#include "framework/comm/collectives.h"
-#include "framework/nn/shard.h"
 #include "models/hf/config.h"
 
 namespace heddle {
 namespace {
 
 constexpr const char* kWeights = "weights/";
-constexpr const char* kTokenizer = "tokenizer/";
 
 std::vector<int64_t> dims(const Shape& shape) {
   return {shape.begin(), shape.end()};
@@ -68,44 +65,7 @@ TrainingState training_state(const JsonView& json) {
   return state;
 }
 
-// A box of a tensor and where its elements are.
-struct BoxOfPiece {
-  Box box;
-  std::span<float> values;
-};
-
-std::vector<BoxOfPiece> boxes_of(const HeldPiece& piece) {
-  std::vector<BoxOfPiece> boxes;
-  const int64_t last = piece.first + static_cast<int64_t>(piece.values.size());
-  for (ShardBox& box : shard_boxes(*piece.parameter, piece.first, last)) {
-    boxes.push_back({{std::move(box.begin), std::move(box.extent)},
-                     piece.values.subspan(static_cast<size_t>(box.offset - piece.first),
-                                          static_cast<size_t>(box.numel))});
-  }
-  return boxes;
-}
-
-// Runs a phase on every rank; if it failed on any, drops the temporary folder and throws the first
-// failure everywhere.
-void agreed(FileSystem& files, Communicator& world, const CheckpointPlace& place,
-            const std::function<void()>& phase) {
-  std::string failure;
-  try {
-    phase();
-  } catch (const std::exception& error) {
-    failure = error.what();
-    if (failure.empty()) failure = "unknown failure";
-  }
-  const std::vector<std::string> failures = all_gather_text(world, failure, "checkpoint");
-  for (size_t rank = 0; rank < failures.size(); ++rank) {
-    if (failures[rank].empty()) continue;
-    if (world.rank() == 0) abandon_checkpoint(files, place);
-    throw Error(ExitCode::kIo,
-                fmt::format("checkpoint of step {} not saved: rank {}: {}", place.step, rank,
-                            failures[rank]),
-                "the checkpoints before it are whole");
-  }
-}
+}  // namespace
 
 Json metadata_of(const CheckpointContents& contents) {
   Json hashes = Json::object();
@@ -113,48 +73,6 @@ Json metadata_of(const CheckpointContents& contents) {
   return {{"kind", "classifier"},           {"model", config_json(contents.config)},
           {"text", to_json(contents.text)}, {"state", to_json(contents.state)},
           {"config", contents.run_config},  {"hashes", hashes}};
-}
-
-}  // namespace
-
-void save_checkpoint(FileSystem& files, Communicator& world, const SaveOptions& options,
-                     const CheckpointContents& contents) {
-  const CheckpointPlace place{.root = options.root, .step = options.step};
-  std::vector<HeldPiece> held = held_weights(contents.arena.parameters());
-  if (contents.optimizer) std::ranges::move(held_states(*contents.optimizer), back_inserter(held));
-  const WritingShare share = share_writing(world, std::move(held));
-  agreed(files, world, place, [&] {
-    if (world.rank() != 0) return;
-    make_directories(files, options.root);
-    prepare_checkpoint(files, place, share.bytes);
-  });
-  ShardSummary mine;
-  agreed(files, world, place, [&] {
-    CheckpointWriter writer(files, place, world.rank());
-    for (const HeldPiece& piece : share.mine) {
-      const std::vector<int64_t> shape = dims(piece.parameter->whole_shape());
-      for (const BoxOfPiece& part : boxes_of(piece)) {
-        writer.add(piece.name, DType::kF32, shape, part.box, std::as_bytes(part.values));
-      }
-    }
-    if (world.rank() == 0) {
-      for (const auto& [name, content] : contents.tokenizer.files()) {
-        writer.add_text(kTokenizer + name, content);
-      }
-    }
-    mine = writer.finish();
-  });
-  const std::vector<std::string> summaries = gather_text(world, mine.to_text(), 0, "shards");
-  agreed(files, world, place, [&] {
-    if (world.rank() != 0) return;
-    std::vector<ShardSummary> shards;
-    for (const std::string& text : summaries) shards.push_back(ShardSummary::from_text(text));
-    commit_checkpoint(files, place, std::move(shards),
-                      {.metadata = metadata_of(contents),
-                       .keep = static_cast<int>(options.keep),
-                       .best = options.best,
-                       .loaded = options.loaded});
-  });
 }
 
 CheckpointReader::CheckpointReader(FileSystem& files, const std::string& path)
@@ -165,8 +83,8 @@ CheckpointReader::CheckpointReader(FileSystem& files, const std::string& path)
   state_ = training_state(metadata["state"]);
   run_config_ = metadata.get<std::string>("config");
   for (const auto& [name, tensor] : checkpoint_->tensors()) {
-    if (name.starts_with(kTokenizer)) {
-      tokenizer_files_[name.substr(std::string_view(kTokenizer).size())] = checkpoint_->text(name);
+    if (name.starts_with(kTokenizerPrefix)) {
+      tokenizer_files_[name.substr(kTokenizerPrefix.size())] = checkpoint_->text(name);
     }
   }
 }

@@ -1,7 +1,7 @@
-// What a checkpoint of ours holds, and how ranks write and read it together: everything that a run
-// needs to go on to the same bits on any mesh, and all that predict and export need.
+// What a checkpoint of ours holds, and how ranks read it together: everything that a run needs to
+// go on to the same bits on any mesh, and all that predict and export need. How it is written:
+// checkpoint_save.h.
 //
-//   save_checkpoint(files, world, {.root = "runs/sst2/checkpoints", .step = 500, …}, contents);
 //   CheckpointReader reader(files, "runs/sst2/checkpoints/step-000000500");
 //   reader.fill(arena, seed, notes);
 #pragma once
@@ -59,11 +59,10 @@ struct SaveOptions {
   std::string loaded;  // the checkpoint this run started from, never removed
 };
 
-// Each rank of the run writes its share: every element of a tensor is written once, by one of the
-// ranks that hold it, whatever the mesh. Collective. Throws Error on every rank alike if any rank
-// failed; the checkpoints that were there are then as before.
-void save_checkpoint(FileSystem& files, Communicator& world, const SaveOptions& options,
-                     const CheckpointContents& contents);
+// Tokenizer files lie in a checkpoint as texts of these names.
+inline constexpr std::string_view kTokenizerPrefix = "tokenizer/";
+// What a checkpoint holds beside tensors and texts.
+Json metadata_of(const CheckpointContents& contents);
 
 class CheckpointReader {
  public:

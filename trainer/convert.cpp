@@ -10,7 +10,7 @@
 #include "models/hf/config.h"
 #include "models/hf/export.h"
 #include "models/hf/import.h"
-#include "trainer/checkpointing.h"
+#include "trainer/checkpoint_save.h"
 #include "trainer/metrics/metric_report.h"
 #include "trainer/run_folder.h"
 

@@ -12,7 +12,7 @@
 #include "framework/comm/collectives.h"
 #include "framework/optim/schedule.h"
 #include "framework/parallel/mesh.h"
-#include "trainer/checkpointing.h"
+#include "trainer/checkpoint_save.h"
 #include "trainer/config/yaml.h"
 #include "trainer/evaluation.h"
 #include "trainer/metrics/metric_report.h"
@@ -27,6 +27,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kMostFailedSaves = 3;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 // Leaves of a batch; refuses a number of ranks that canonical arithmetic cannot use.
 int64_t leaves_of_batch(const NumericsConfig& numerics, int64_t ranks) {
@@ -90,8 +94,11 @@ class Trainer {
   void restore();
   bool step();
   void evaluate();
-  // Without `must` a failure is a warning, until there are too many in a row. False if it failed.
-  bool save(bool best, bool must = false);
+  // Without `must` a failure is a warning, until there are too many in a row. With checkpoint.async
+  // it goes on behind the steps, unless it must be there now.
+  void save(bool best, bool must = false);
+  // Looks how far a save in the background is, or waits for it.
+  void settle(bool wait, bool must);
   void test();
   void beat(std::string_view what);
   bool stop_asked();
@@ -118,6 +125,9 @@ class Trainer {
   int64_t steps_per_epoch_ = 1;
   int64_t total_steps_ = 1;
   TrainingState state_;
+  std::optional<CheckpointSave> saving_;
+  double saving_seconds_ = 0;                  // that training has waited for it
+  std::optional<BestCheckpoint> best_before_;  // before the best that is being saved
   std::optional<int64_t> last_saved_;
   int64_t failed_saves_ = 0;  // in a row
 
@@ -148,6 +158,7 @@ TrainOutcome Trainer::run() {
   log_->open(start_.checkpoint.get(), last_saved_);
   while (state_.step < total_steps_ && !stops_early()) {
     const bool stop = step();
+    if (saving_) settle(false, false);
     const int64_t evaluations = every(config_.training.evaluate_every);
     const bool last = state_.step == total_steps_;
     if (data_->validation && ((evaluations > 0 && state_.step % evaluations == 0) || last)) {
@@ -271,7 +282,7 @@ bool Trainer::step() {
   state_.optimizer_steps = optimizer_->steps();
   const Agreement all = agree(env_.world, {.step = state_.step, .stop = stop_asked()});
 
-  const double seconds = std::chrono::duration<double>(Clock::now() - begun).count();
+  const double seconds = seconds_since(begun);
   recent_seconds_.push_back(seconds);
   if (recent_seconds_.size() > 101) recent_seconds_.erase(recent_seconds_.begin());
   log_->step(result, rate, seconds);
@@ -300,10 +311,12 @@ void Trainer::evaluate() {
   beat("evaluation");
   const Evaluation evaluation =
       evaluate_dataset(*model_.model, *model_.task, *data_->validation, device_, mesh_);
+  // So that a best checkpoint that failed is known before this one is compared with it.
+  if (saving_) settle(true, false);
   const std::string name(metric().name);
   const double value =
       broadcast(env_.world, root_ ? evaluation.report.value(name) : 0.0, 0, "metric");
-  const std::optional<BestCheckpoint> best_before = state_.best;
+  best_before_ = state_.best;
   const bool better = improves(metric(), value, state_.best ? state_.best->value : NAN);
   if (better) {
     state_.best = BestCheckpoint{state_.step, name, value};
@@ -312,11 +325,12 @@ void Trainer::evaluate() {
     ++state_.evaluations_without_gain;
   }
   log_->evaluation(evaluation, "validation");
-  if (better && !save(true)) state_.best = best_before;  // whose weights are still there
+  if (better) save(true);
 }
 
-bool Trainer::save(bool best, bool must) {
-  if (last_saved_ == state_.step && !best) return true;
+void Trainer::save(bool best, bool must) {
+  if (saving_ && (best || must || saving_->step() != state_.step)) settle(true, false);
+  if (saving_ || (last_saved_ == state_.step && !best)) return;
   beat("checkpoint");
   const CheckpointContents contents = {.config = model_.config,
                                        .text = model_.text,
@@ -326,26 +340,42 @@ bool Trainer::save(bool best, bool must) {
                                        .state = state_,
                                        .run_config = to_yaml(config_),
                                        .hashes = data_->keys};
+  const SaveOptions options = {.root = folder_.checkpoints(),
+                               .step = state_.step,
+                               .keep = config_.checkpoint.keep,
+                               .best = best,
+                               .loaded = start_.checkpoint ? start_.checkpoint->path() : ""};
+  const bool behind = config_.checkpoint.async && !must;
+  const auto begun = Clock::now();
+  saving_.emplace(env_.files, env_.world, options, contents,
+                  behind ? CheckpointSave::When::kInBackground : CheckpointSave::When::kInPlace);
+  saving_seconds_ = seconds_since(begun);
+  if (!behind) settle(true, must);
+}
+
+void Trainer::settle(bool wait, bool must) {
+  const bool best = saving_->best();
+  const auto begun = Clock::now();
   try {
-    save_checkpoint(env_.files, env_.world,
-                    {.root = folder_.checkpoints(),
-                     .step = state_.step,
-                     .keep = config_.checkpoint.keep,
-                     .best = best,
-                     .loaded = start_.checkpoint ? start_.checkpoint->path() : ""},
-                    contents);
+    if (wait) saving_->wait();
+    const bool done = saving_->poll();
+    saving_seconds_ += seconds_since(begun);
+    if (!done) return;
   } catch (const Error& error) {
     // The same on all ranks. Training goes on, loudly, unless it would end without its weights.
+    saving_.reset();
+    if (best) state_.best = best_before_;  // whose weights are still there
     if (++failed_saves_ >= kMostFailedSaves || must) throw;
     env_.console.warning(fmt::format("{}; {}; training goes on", error.what(), error.hint()));
-    return false;
+    return;
   }
   failed_saves_ = 0;
-  last_saved_ = state_.step;
-  log_->event("checkpoint", {{"best", best}});
+  last_saved_ = saving_->step();
+  saving_.reset();
+  log_->event("checkpoint",
+              {{"best", best}, {"of_step", *last_saved_}, {"seconds", saving_seconds_}});
   log_->sync();
   log_->write_state(last_saved_);
-  return true;
 }
 
 // Evaluates the test split with the best weights.

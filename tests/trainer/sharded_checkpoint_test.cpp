@@ -7,7 +7,7 @@
 #include "models/hf/config.h"
 #include "tests/models/small_model.h"
 #include "tests/trainer/tiny_run.h"
-#include "trainer/checkpointing.h"
+#include "trainer/checkpoint_save.h"
 #include "trainer/parameter_hashes.h"
 
 namespace heddle {

@@ -228,6 +228,51 @@ TEST(Trainer, ALostBestCheckpointLeavesTheBestBefore) {
   EXPECT_EQ(state.best->step, 4);
 }
 
+TEST(Trainer, SavesInTheBackgroundAsInPlace) {
+  const Scratch scratch;
+  train_on(2, tiny_config(scratch, "place"));
+  train_on(2, tiny_config(scratch, "behind", {"checkpoint.async=true"}));
+  expect_equal_runs(scratch.path("place"), scratch.path("behind"), 12);
+  PosixFileSystem files;
+  const auto in_place = list_checkpoints(files, scratch.path("place/checkpoints"));
+  const auto behind = list_checkpoints(files, scratch.path("behind/checkpoints"));
+  ASSERT_EQ(in_place.size(), behind.size());
+  for (size_t i = 0; i < behind.size(); ++i) {
+    EXPECT_EQ(behind[i].step, in_place[i].step);
+    const RunComparison same = compare_checkpoints(files, in_place[i].path, behind[i].path);
+    EXPECT_FALSE(same.first) << same.first->what;
+  }
+  EXPECT_EQ(RunFolder(scratch.path("behind")).read_state(files).last, 12);
+}
+
+TEST(Trainer, ASaveInTheBackgroundThatFailsIsAWarningAndThreeEndTheRun) {
+  const Scratch scratch;
+  FullDisk once(
+      [](const std::string& path) { return is_part(path, ".tmp-step-000000004/shard-001"); });
+  const Trained trained =
+      train_on(2, tiny_config(scratch, "once", {"checkpoint.async=true"}), {.files = &once});
+  EXPECT_EQ(trained.outcome, TrainOutcome::kFinished);
+  EXPECT_TRUE(has(trained.console, "warning: checkpoint of step 4 not saved: rank 1: "));
+  EXPECT_FALSE(once.exists(scratch.path("once/checkpoints/.tmp-step-000000004")));
+
+  FullDisk never([](const std::string& path) { return is_part(path, "shard-000"); });
+  const Config config =
+      tiny_config(scratch, "never", {"checkpoint={every: 1, async: true}", "training.steps=50"});
+  const Caught full = caught([&] { train_on(2, config, {.files = &never}); });
+  EXPECT_EQ(full.code, ExitCode::kIo);
+  EXPECT_TRUE(has(full.what, "checkpoint of step 3 not saved: rank 0: "));
+}
+
+TEST(Trainer, StoppedWhileASaveIsUnderWayItGoesOnToTheSameBits) {
+  const Scratch scratch;
+  const std::vector<std::string> behind = {"checkpoint={every: 1, keep: 2, async: true}"};
+  train_on(1, tiny_config(scratch, "whole"));
+  const Config config = tiny_config(scratch, "parts", behind);
+  EXPECT_EQ(train_on(2, config, {.stop_after = 6}).outcome, TrainOutcome::kStopped);
+  EXPECT_EQ(train_on(1, config).outcome, TrainOutcome::kFinished);
+  expect_equal_runs(scratch.path("whole"), scratch.path("parts"), 12);
+}
+
 TEST(Trainer, EndsWhenNoCheckpointFits) {
   const Scratch scratch;
   FullDisk disk([](const std::string& path) { return is_part(path, "shard-000"); });

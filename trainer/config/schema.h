@@ -121,7 +121,7 @@ struct CheckpointConfig {
           .one_of(metric_names())
           .empty_word("auto")
           .also_called({"metric_for_best_model"}));
-    f("async", async, Field("write while training goes on").planned({"true"}).harmless());
+    f("async", async, Field("write while training goes on, from a copy in memory").harmless());
   }
   bool operator==(const CheckpointConfig&) const = default;
 };
@@ -188,8 +188,7 @@ struct MemoryConfig {
   void visit(F& f) {
     f("recompute", recompute,
       Field("what the backward pass computes again instead of keeping")
-          .one_of({"none"})
-          .planned({"attention", "layer"})
+          .one_of({"none", "attention", "layer"})
           .harmless());
   }
   bool operator==(const MemoryConfig&) const = default;

@@ -199,9 +199,6 @@ TEST(NotYet, WhatALaterVersionWillKnowIsRefusedByNameAndValue) {
               "'parallel.sequence' is 'true': not yet. This version knows false");
   EXPECT_SAYS(message_for_lines("precision: bf16\n"),
               "'precision' is 'bf16': not yet. This version knows f32");
-  EXPECT_SAYS(message_for_lines("memory: {recompute: layer}\n"), "'layer': not yet");
-  EXPECT_SAYS(message_for_lines("checkpoint: {async: true}\n"),
-              "'checkpoint.async' is 'true': not");
   EXPECT_SAYS(message_for("output: a\nmodel: {from: m, head: {task: token_classification}}\n"
                           "data: {train: a}\n"),
               "'model.head.task' is 'token_classification': not yet. This version knows "

@@ -1,6 +1,7 @@
 #include "models/classifier.h"
 
 #include "framework/autograd/record.h"
+#include "framework/device/allocator.h"
 #include "tests/models/small_model.h"
 #include "tests/support/tensors.h"
 
@@ -60,6 +61,42 @@ TEST_P(Families, DropoutDependsOnSeedStepAndSequenceAlone) {
   EXPECT_FALSE(same_bits(together, noisy(kLengths, 0, {.seed = 1, .step = 5})));
   EXPECT_FALSE(same_bits(together, noisy(kLengths, 0, {.seed = 2, .step = 4})));
   EXPECT_FALSE(same_bits(together, small.model(small_batch(kLengths))));
+}
+
+// Gradients of all parameters in the order of the visit, and the bytes that the tape held.
+std::pair<std::vector<Tensor>, int64_t> gradients_and_memory(const ClassifierConfig& config) {
+  SmallModel small(config);
+  for (const auto& [name, parameter] : named_parameters(small.model)) {
+    parameter->value = variable(parameter->value);
+  }
+  Batch batch = small_batch(kLengths);
+  batch.noise = TrainingNoise{.seed = 1, .step = 4};
+  const int64_t before = memory_statistics().in_use;
+  const Tensor y = small.model(batch);
+  const int64_t held = memory_statistics().in_use - before;
+  backward(y, random_tensor(y.shape(), "dy"));
+  std::vector<Tensor> gradients;
+  for (const auto& [name, parameter] : named_parameters(small.model)) {
+    const Gradient& gradient = variable_state(parameter->value).gradient;
+    EXPECT_TRUE(gradient.defined()) << name;
+    gradients.push_back(gradient.values);
+  }
+  return {gradients, held};
+}
+
+TEST_P(Families, ActivationsComputedAgainGiveTheSameGradientsInLessMemory) {
+  ClassifierConfig config = small_config(GetParam());
+  config.layers = 4;
+  const auto [kept, all] = gradients_and_memory(config);
+  int64_t before = all;
+  for (const Recompute what : {Recompute::kAttention, Recompute::kLayer}) {
+    config.recompute = what;
+    const auto [again, held] = gradients_and_memory(config);
+    ASSERT_EQ(again.size(), kept.size());
+    for (size_t i = 0; i < kept.size(); ++i) EXPECT_TRUE(same_bits(again[i], kept[i])) << i;
+    EXPECT_LT(held, before * 4 / 5);
+    before = held;
+  }
 }
 
 TEST_P(Families, HiddenStatesEndWithTheEncodersOutput) {

@@ -1,0 +1,124 @@
+// What a path may be, and what is said of one that is nothing.
+#include "trainer/served_model.h"
+
+#include <filesystem>
+
+#include "framework/autograd/record.h"
+#include "tests/support/tensors.h"
+#include "tests/trainer/serving.h"
+
+namespace heddle {
+namespace {
+
+TEST(FindModel, ARunGivesItsBestCheckpointElseItsLast) {
+  const Scratch scratch;
+  PosixFileSystem files;
+  train_on(1, tiny_config(scratch, "run", {"training.steps=6"}));
+  const ModelPath best = find_model(files, scratch.path("run"));
+  EXPECT_EQ(best.kind, ModelPath::Kind::kCheckpoint);
+  EXPECT_EQ(best.path, scratch.path("run/checkpoints/best"));
+  std::filesystem::remove(best.path);
+  EXPECT_EQ(find_model(files, scratch.path("run")).path, scratch.path("run/checkpoints/last"));
+  std::filesystem::remove(scratch.path("run/checkpoints/last"));
+  const Caught none = caught([&] { find_model(files, scratch.path("run")); });
+  EXPECT_EQ(none.code, ExitCode::kNoData);
+  EXPECT_TRUE(has(none.what, "/run: the run has no checkpoint yet"));
+  EXPECT_TRUE(has(none.hint, "checkpoint.every"));
+}
+
+TEST(FindModel, AFolderAndACheckpointAreTakenAsTheyAre) {
+  const Scratch scratch;
+  PosixFileSystem files;
+  const std::string folder = model_folder(scratch, "folder");
+  EXPECT_EQ(find_model(files, folder).kind, ModelPath::Kind::kHuggingFace);
+  EXPECT_EQ(find_model(files, folder).path, folder);
+  train_on(1, tiny_config(scratch, "run", {"training.steps=1"}));
+  const std::string step = scratch.path("run/checkpoints/step-000000001");
+  EXPECT_EQ(find_model(files, step).kind, ModelPath::Kind::kCheckpoint);
+  EXPECT_EQ(find_model(files, step).path, step);
+}
+
+TEST(FindModel, NothingThereSaysWhatWasLookedFor) {
+  const Scratch scratch;
+  PosixFileSystem files;
+  const Caught none = caught([&] { find_model(files, scratch.path("no")); });
+  EXPECT_EQ(none.code, ExitCode::kInput);
+  EXPECT_TRUE(has(none.what, "/no: no model is there"));
+  for (const char* name : {"config.json", "manifest.json", "run.json"}) {
+    EXPECT_TRUE(has(none.what + none.hint, name));
+  }
+}
+
+TEST(ServedModel, TextsAreAsLongAsModelAndTokenizerAllow) {
+  const Scratch scratch;
+  const auto served = served_model(scratch);
+  EXPECT_EQ(served->text.max_length, 32);  // max_positions
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += "cat ";
+  const std::vector<std::string> texts = {text, "sea"};
+  const Batch batch = served->batch(texts);
+  EXPECT_EQ(batch.sequences(), 2);
+  EXPECT_EQ(batch.segments.length(0), 32);
+  EXPECT_EQ(batch.segments.length(1), 3);
+  const std::vector<std::string> broken = {"a \xff cat"};
+  const Caught refused = caught([&] { served->batch(broken); });
+  EXPECT_EQ(refused.code, ExitCode::kInput);
+}
+
+TEST(ServedModel, PackedAndPlainWeightsAnswerAlike) {
+  const Scratch scratch;
+  PosixFileSystem files;
+  const std::string folder = model_folder(scratch, "folder");
+  const auto packed = load_served_model(files, folder);
+  const auto plain = load_served_model(files, folder, {.pack = false});
+  const std::vector<std::string> texts = {"a large cat", "the sea of the town"};
+  const NoGrad no_grad;
+  EXPECT_TRUE(same_bits(packed->model(packed->batch(texts)), plain->model(plain->batch(texts))));
+}
+
+TEST(ServedModel, SettingsOfTheRunComeWithItsModel) {
+  const Scratch scratch;
+  PosixFileSystem files;
+  train_on(1, tiny_config(scratch, "run",
+                          {"training.steps=1", "data.max_length=12", "data.stride=3",
+                           "data.truncation=only_first"}));
+  const auto served = load_served_model(files, scratch.path("run"));
+  EXPECT_EQ(served->text.max_length, 12);
+  EXPECT_EQ(served->text.stride, 3);
+  EXPECT_EQ(served->text.truncation, "only_first");
+  EXPECT_EQ(served->text.text_column, "text");
+  EXPECT_EQ(served->text.label_column, "label");
+  const EncodeOptions options = served->text.encode_options();
+  EXPECT_TRUE(options.windows);
+  EXPECT_EQ(options.truncation, Truncation::kOnlyFirst);
+}
+
+TEST(ServedModel, AHeadThatIsNotThereIsAnErrorUnlessNoneIsNeeded) {
+  const Scratch scratch;
+  PosixFileSystem files;
+  const std::string folder = model_folder(scratch, "folder");
+  // Another number of labels than the weights have.
+  std::string config = read_file(files, folder + "/config.json");
+  const size_t at = config.find("\"1\": \"b\"");
+  ASSERT_NE(at, std::string::npos) << config;
+  write_file_atomically(files, folder + "/config.json", config.insert(at, "\"2\": \"c\", "));
+  const Caught refused = caught([&] { load_served_model(files, folder); });
+  EXPECT_EQ(refused.code, ExitCode::kInput);
+  EXPECT_TRUE(has(refused.what, "classifier.weight"));
+  EXPECT_EQ(load_served_model(files, folder, {.fresh_head_allowed = true})->config.outputs(), 3);
+}
+
+TEST(ModelTokenizer, IsFoundInAFolderARunAndAFile) {
+  const Scratch scratch;
+  PosixFileSystem files;
+  train_on(1, tiny_config(scratch, "run", {"training.steps=1"}));
+  const auto expected = load_tokenizer(tokenizer_path())->files();
+  for (const std::string& path :
+       {tokenizer_path(), model_folder(scratch, "folder"), scratch.path("run"),
+        scratch.path("run/checkpoints/step-000000001")}) {
+    EXPECT_EQ(load_model_tokenizer(files, path)->files(), expected) << path;
+  }
+}
+
+}  // namespace
+}  // namespace heddle

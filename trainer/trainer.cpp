@@ -36,10 +36,15 @@ double seconds_since(Clock::time_point start) {
 int64_t leaves_of_batch(const NumericsConfig& numerics, int64_t ranks) {
   if (numerics.mode == "fast") return ranks;
   if (numerics.data % ranks == 0) return numerics.data;
+  std::string possible = "1";
+  for (int64_t n = 2; numerics.data % n == 0; n *= 2) {
+    possible += fmt::format("{}{}", numerics.data % (2 * n) == 0 ? ", " : " or ", n);
+  }
   throw Error(ExitCode::kInput,
               fmt::format("{} ranks cannot share {} leaves (numerics.data) in canonical mode",
                           ranks, numerics.data),
-              fmt::format("use 1, 2, 4 … {} ranks, or set numerics.mode: fast", numerics.data));
+              fmt::format("use {} rank{}, or set numerics.mode: fast", possible,
+                          possible == "1" ? "" : "s"));
 }
 
 OptimizerRanks optimizer_ranks(const Mesh& mesh) {

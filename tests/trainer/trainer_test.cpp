@@ -113,7 +113,13 @@ TEST(Trainer, RanksThatDoNotDivideTheLeavesAreRefused) {
   const Caught refused = caught([&] { train_on(3, tiny_config(scratch, "run")); });
   EXPECT_EQ(refused.code, ExitCode::kInput);
   EXPECT_TRUE(has(refused.what, "3 ranks cannot share 8 leaves (numerics.data) in canonical mode"));
-  EXPECT_EQ(refused.hint, "use 1, 2, 4 … 8 ranks, or set numerics.mode: fast");
+  EXPECT_EQ(refused.hint, "use 1, 2, 4 or 8 ranks, or set numerics.mode: fast");
+  const auto hint = [&](const std::string& leaves) {
+    return caught([&] { train_on(3, tiny_config(scratch, "run", {"numerics.data=" + leaves})); })
+        .hint;
+  };
+  EXPECT_EQ(hint("1"), "use 1 rank, or set numerics.mode: fast");
+  EXPECT_EQ(hint("2"), "use 1 or 2 ranks, or set numerics.mode: fast");
 }
 
 TEST(Trainer, BadRowsAreToldAndSkipped) {

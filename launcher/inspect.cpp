@@ -1,6 +1,7 @@
 // heddle inspect | verify | diff: what is inside, whether it is whole, where two of them part.
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "framework/io/checkpoint.h"
@@ -77,11 +78,13 @@ bool verify(Session& session, const std::string& path) {
     const CheckpointReport report = verify_checkpoint(session.files(), checkpoint);
     session.print(fmt::format("{} {}\n", checkpoint, report.is_good() ? "is whole" : "is damaged"));
     if (!report.fault.empty()) session.print(fmt::format("  {}\n", report.fault));
-    for (const auto* parts : {&report.files, &report.tensors}) {
-      for (const CheckedPart& part : *parts) {
-        if (part.fault.empty()) continue;
-        session.print(fmt::format("  {} ({}): {}\n", part.name, part.what, part.fault));
-      }
+    const auto is_damaged = [](const CheckedPart& part) { return !part.fault.empty(); };
+    for (const CheckedPart& file : report.files) {
+      if (is_damaged(file)) session.print(fmt::format("  {}\n", file.fault));
+    }
+    const auto lost = std::ranges::count_if(report.tensors, is_damaged);
+    if (lost > 0) {
+      session.print(fmt::format("  {} of {} tensors lie there\n", lost, report.tensors.size()));
     }
     good = good && report.is_good();
   }

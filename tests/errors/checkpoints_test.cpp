@@ -1,6 +1,7 @@
 // heddle verify and diff: what they tell is their result, on standard output.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "tests/errors/broken_files.h"
@@ -38,6 +39,21 @@ TEST(Verify, CutCheckpointIsNamedAndExitsWith65) {
     EXPECT_TRUE(has(outcome.out, "step-000000002 is damaged")) << outcome.out;
     EXPECT_TRUE(has(outcome.out, "shard-000.h5: has 100 bytes; the manifest says")) << outcome.out;
   }
+}
+
+TEST(Verify, EachDamagedShardIsToldInALineOfItsOwn) {
+  const std::string run = tiny_model() / "verify_two";
+  const std::string arguments = "train " + tiny_model().config + " --set output=" + run;
+  ASSERT_EQ(run_heddle(arguments, {.ranks = 2}).code, 0);
+  const std::string checkpoint = run + "/checkpoints/step-000000002";
+  std::filesystem::resize_file(checkpoint + "/shard-000.h5", 100);
+  std::filesystem::remove(checkpoint + "/shard-001.h5");
+  const Outcome outcome = run_heddle("verify " + checkpoint);
+  EXPECT_EQ(outcome.code, 65) << outcome.err;
+  EXPECT_TRUE(has(outcome.out, "shard-000.h5: has 100 bytes; the manifest says")) << outcome.out;
+  EXPECT_TRUE(has(outcome.out, "shard-001.h5: the file is missing\n")) << outcome.out;
+  EXPECT_TRUE(has(outcome.out, " tensors lie there\n")) << outcome.out;
+  EXPECT_EQ(std::ranges::count(outcome.out, '\n'), 4) << outcome.out;
 }
 
 TEST(Verify, NoCheckpointExitsWith65) {

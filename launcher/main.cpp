@@ -66,7 +66,7 @@ int run(int argc, char** argv) {
   try {
     environment = std::make_unique<MpiEnvironment>();
     world = environment->world();
-    Session session(*environment, *world, program.common());
+    Session session(*world, program.common());
     return static_cast<int>(program.run()(session));
   } catch (...) {
     failure = describe(std::current_exception());

@@ -1,34 +1,29 @@
 #include "launcher/session.h"
 
 #include <fmt/format.h>
-#include <sched.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <fstream>
+
+#include "framework/comm/collectives.h"
+#include "launcher/threads.h"
 
 namespace heddle {
 namespace {
 
-int usable_cores() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return CPU_COUNT(&set);
-}
-
-int threads_for(const Launch& launch, int ranks, int asked) {
+// Collective unless `asked` says it.
+int threads_for(Communicator& world, int asked) {
   if (asked > 0) return asked;
-  const int sharing = launch.node_ranks > 0 ? launch.node_ranks : ranks;
-  return std::max(1, usable_cores() / std::max(1, sharing));
+  const cpu_set_t mine = usable_cores();
+  if (world.size() == 1) return threads_of_rank(mine, {&mine, 1});
+  const std::unique_ptr<Communicator> node = world.split_by_node();
+  return threads_of_rank(mine, all_gather(*node, mine, "cores"));
 }
 
 }  // namespace
 
-Session::Session(const MpiEnvironment& environment, Communicator& world,
-                 const CommonOptions& options)
-    : world_(world),
-      options_(options),
-      pool_(threads_for(environment.launch(), world.size(), options.threads)) {
+Session::Session(Communicator& world, const CommonOptions& options)
+    : world_(world), options_(options), pool_(threads_for(world, options.threads)) {
   if (options.device == "cuda") {
     throw Error(ExitCode::kInput, "--device cuda: not yet",
                 "this version runs on CPU: leave --device out");

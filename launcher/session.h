@@ -7,7 +7,6 @@
 #include <string>
 
 #include "framework/comm/communicator.h"
-#include "framework/comm/mpi_environment.h"
 #include "framework/device/device.h"
 #include "framework/io/file_system.h"
 #include "trainer/log/console.h"
@@ -17,14 +16,14 @@ namespace heddle {
 // The options that every verb has.
 struct CommonOptions {
   std::string device = "auto";  // auto | cpu | cuda
-  int threads = 0;              // 0: the cores of the node, shared by its ranks
+  int threads = 0;              // 0: its part of the cores (threads.h)
   bool quiet = false;
 };
 
 class Session {
  public:
-  // Throws Error(kInput) for a device that is not there.
-  Session(const MpiEnvironment& environment, Communicator& world, const CommonOptions& options);
+  // Collective. Throws Error(kInput) for a device that is not there.
+  Session(Communicator& world, const CommonOptions& options);
 
   Communicator& world() { return world_; }
   bool root() const { return world_.rank() == 0; }

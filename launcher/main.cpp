@@ -11,6 +11,7 @@
 #include <string>
 #include <thread>
 
+#include "framework/comm/mpi_environment.h"
 #include "launcher/program.h"
 
 namespace heddle {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "framework/comm/rank_board.h"
 #include "framework/comm/single.h"
 #include "framework/core/error.h"
 
@@ -23,20 +24,42 @@ std::string_view name_of(Reduction op) {
 
 }  // namespace
 
-std::string mismatch_text(std::span<const std::string> texts) {
+std::string mismatch_text(std::span<const RankAt> sides) {
   std::string message = "ranks entered different collectives: ";
-  std::vector<bool> told(texts.size(), false);
-  for (size_t r = 0; r < texts.size(); ++r) {
-    if (told[r]) continue;
+  std::vector<bool> told(sides.size(), false);
+  for (size_t i = 0; i < sides.size(); ++i) {
+    if (told[i]) continue;
     std::string ranks;
-    for (size_t other = r; other < texts.size(); ++other) {
-      if (texts[other] != texts[r]) continue;
+    for (size_t other = i; other < sides.size(); ++other) {
+      if (sides[other].text != sides[i].text) continue;
       told[other] = true;
-      ranks += fmt::format("{}{}", ranks.empty() ? "" : ", ", other);
+      ranks += fmt::format("{}{}", ranks.empty() ? "" : ", ", sides[other].rank);
     }
-    message += fmt::format("{}rank {} is at {}", r == 0 ? "" : "; ", ranks, texts[r]);
+    message += fmt::format("{}rank {} is at {}", i == 0 ? "" : "; ", ranks, sides[i].text);
   }
   return message;
+}
+
+Communicator::~Communicator() {
+  if (channel_ >= 0) board_->close(channel_);
+}
+
+// The members of a new group find a channel for it.
+void Communicator::join(std::shared_ptr<RankBoard> board, bool whole_job) {
+  board_ = std::move(board);
+  if (!board_ || size_ == 1) return;
+  std::vector<RankBoard::Offer> offers(static_cast<size_t>(size_));
+  const RankBoard::Offer mine = board_->offer();
+  do_all_gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(offers)));
+  std::string label;
+  for (const RankBoard::Offer& offer : offers) {
+    label += fmt::format("{}{}", label.empty() ? "of ranks " : ", ", offer.rank);
+  }
+  channel_ = board_->open(offers, whole_job ? "" : label);
+}
+
+void Communicator::doing(std::string_view what) {
+  if (board_) board_->doing(what);
 }
 
 void Communicator::check_rank(std::string_view operation, int rank) const {
@@ -53,7 +76,11 @@ void Communicator::enter(std::string_view operation, std::string_view dtype, int
     current_.count = count;
     current_.name = name;
   }
-  if (verify_ && size_ > 1) do_compare(current_);  // only this thread writes current_
+  // Only this thread writes current_. A full comparison is told by all ranks alike.
+  std::string conflict;
+  if (channel_ >= 0) conflict = board_->enter(channel_, current_);
+  if (verify_ && size_ > 1) return do_compare(current_);
+  if (!conflict.empty()) throw Error(ExitCode::kInternal, conflict);
 }
 
 std::string Communicator::position() const {
@@ -68,7 +95,9 @@ std::unique_ptr<Communicator> Communicator::split(int color, int key) {
     part = do_split(color, key);
   else if (color >= 0)
     part = make_single();
-  if (part) part->set_verify(verify_);
+  if (!part) return nullptr;
+  part->set_verify(verify_);
+  part->join(board_);
   return part;
 }
 
@@ -76,6 +105,7 @@ std::unique_ptr<Communicator> Communicator::split_by_node() {
   enter("split_by_node", "", 0, "");
   std::unique_ptr<Communicator> part = size_ > 1 ? do_split_by_node() : make_single();
   part->set_verify(verify_);
+  part->join(board_);
   return part;
 }
 

@@ -31,9 +31,11 @@ enum class Reduction : uint8_t { kSum, kMin, kMax };
 
 using Bytes = std::vector<std::byte>;
 
+class RankBoard;  // rank_board.h
+
 class Communicator {
  public:
-  virtual ~Communicator() = default;
+  virtual ~Communicator();
   Communicator(const Communicator&) = delete;
   Communicator& operator=(const Communicator&) = delete;
 
@@ -79,9 +81,10 @@ class Communicator {
   // the other ranks).
   [[noreturn]] virtual void abort(int code) = 0;
 
-  // With verification each collective first compares its signature over ranks and throws
-  // Error(kInternal) naming both sides if they differ. Set alike on all ranks; inherited by split.
-  // On for threads, off for MPI.
+  // Every collective looks on the board whether another rank of the node is in a different one and
+  // then throws Error(kInternal) naming both sides, on the rank that comes later. With verification
+  // it compares its signature over all ranks, of all nodes, and throws on each, at the cost of a
+  // small all-reduce. Set alike on all ranks; inherited by split. On for threads, off for MPI.
   void set_verify(bool on) { verify_ = on; }
   bool verify() const { return verify_; }
 
@@ -91,11 +94,19 @@ class Communicator {
   // The last collective entered, "" if none. May be called from any thread.
   std::string position() const;
 
+  // Says what this rank is about between collectives ("reading data"), for the watchdog's report.
+  void doing(std::string_view what);
+  // What the ranks of this node are at, in all their groups; null for a rank alone.
+  const std::shared_ptr<RankBoard>& board() const { return board_; }
+
  protected:
   static constexpr int kAllRanks = -1;
   using Numbers = std::variant<std::span<float>, std::span<double>, std::span<int64_t>>;
 
   Communicator(int rank, int size) : rank_(rank), size_(size) {}
+
+  // Puts this group on the board; by the back ends for the whole job, here for parts. Collective.
+  void join(std::shared_ptr<RankBoard> board, bool whole_job = false);
 
   // Called only when size() > 1, with arguments that were checked.
   virtual std::unique_ptr<Communicator> do_split(int color, int key) = 0;
@@ -121,6 +132,8 @@ class Communicator {
   int rank_;
   int size_;
   bool verify_ = false;
+  std::shared_ptr<RankBoard> board_;
+  int channel_ = -1;  // on the board
   mutable std::mutex position_mutex_;
   Signature current_;
 };

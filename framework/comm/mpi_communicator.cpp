@@ -14,6 +14,8 @@
 #include <thread>
 #include <utility>
 
+#include "framework/comm/rank_board.h"
+#include "framework/comm/shared_page.h"
 #include "framework/core/error.h"
 
 namespace heddle {
@@ -77,6 +79,8 @@ class Mpi final : public Communicator {
   ~Mpi() override {
     if (may_free()) MPI_Comm_free(&comm_);
   }
+
+  void share_board();
 
   [[noreturn]] void abort(int code) override {
     MPI_Abort(MPI_COMM_WORLD, code);
@@ -224,11 +228,12 @@ class Mpi final : public Communicator {
     check_mpi(MPI_Allreduce(MPI_IN_PLACE, extremes.data(), 2, MPI_INT64_T, MPI_MAX, comm_),
               "MPI_Allreduce");
     if (extremes[0] == ~extremes[1]) return;
-    std::vector<std::string> texts;
+    std::vector<RankAt> sides;
     for (const Bytes& part : do_gather_v(std::as_bytes(std::span(text)), kAllRanks)) {
-      texts.emplace_back(reinterpret_cast<const char*>(part.data()), part.size());
+      sides.push_back({static_cast<int>(sides.size()),
+                       {reinterpret_cast<const char*>(part.data()), part.size()}});
     }
-    throw Error(ExitCode::kInternal, mismatch_text(texts));
+    throw Error(ExitCode::kInternal, mismatch_text(sides));
   }
 
  private:
@@ -323,6 +328,35 @@ SharedArena Mpi::do_allocate_shared(int64_t bytes) {
   return SharedArena(rank(), std::move(memory));
 }
 
+// The ranks of each node get a board. Where they cannot share memory so (ranks in containers of
+// their own), each has a page of its own, and nothing is known of the others.
+void Mpi::share_board() {
+  MPI_Comm node = MPI_COMM_NULL;
+  check_mpi(MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank(), MPI_INFO_NULL, &node),
+            "MPI_Comm_split_type");
+  int places = 0;
+  int mine = 0;
+  MPI_Comm_size(node, &places);
+  MPI_Comm_rank(node, &mine);
+  SharedPage page;
+  if (mine == 0) page = SharedPage::create(RankBoard::bytes(places));
+  SharedPage::Address address = page.address();
+  check_mpi(MPI_Bcast(&address, sizeof address, MPI_BYTE, 0, node), "MPI_Bcast");
+  if (mine != 0) page = SharedPage::open(address);
+  int shared = page.memory() ? 1 : 0;
+  check_mpi(MPI_Allreduce(MPI_IN_PLACE, &shared, 1, MPI_INT, MPI_MIN, node), "MPI_Allreduce");
+  MPI_Comm_free(&node);
+  if (shared == 0) {
+    page = SharedPage::create(RankBoard::bytes(1));
+    address = page.address();
+    places = 1;
+    mine = 0;
+  }
+  page.forget();
+  if (!page.memory()) return;
+  join(std::make_shared<RankBoard>(page.memory(), address.id, places, mine, rank()), true);
+}
+
 }  // namespace
 
 void check_mpi(int code, std::string_view call) {
@@ -338,7 +372,9 @@ void check_mpi(int code, std::string_view call) {
 std::unique_ptr<Communicator> make_mpi_world() {
   MPI_Comm copy = MPI_COMM_NULL;
   check_mpi(MPI_Comm_dup(MPI_COMM_WORLD, &copy), "MPI_Comm_dup");
-  return Mpi::adopt(copy);
+  std::unique_ptr<Mpi> world = Mpi::adopt(copy);
+  world->share_board();
+  return world;
 }
 
 }  // namespace heddle

@@ -29,7 +29,11 @@ inline std::string to_string(const Signature& s) {
   return text;
 }
 
-// The message for ranks that entered different collectives; texts[r] is to_string of rank r's.
-std::string mismatch_text(std::span<const std::string> texts);
+struct RankAt {
+  int rank = 0;
+  std::string text;  // to_string of its signature
+};
+// The message for ranks that entered different collectives; those at the same one are put together.
+std::string mismatch_text(std::span<const RankAt> sides);
 
 }  // namespace heddle

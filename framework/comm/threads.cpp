@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "framework/comm/rank_board.h"
 #include "framework/core/error.h"
 
 namespace heddle {
@@ -126,6 +127,11 @@ class Threads final : public Communicator {
     set_verify(true);
   }
 
+  // For the group of all ranks: `page` is their board's.
+  void share(const std::shared_ptr<void>& page) {
+    join(std::make_shared<RankBoard>(page, 0, size(), rank(), rank()), true);
+  }
+
   [[noreturn]] void abort(int code) override {
     const Error reason(static_cast<ExitCode>(code),
                        fmt::format("rank {} aborted with code {}", world_rank(), code));
@@ -140,9 +146,11 @@ class Threads final : public Communicator {
     const auto differs = [&](const Group::Slot& other) { return *other.signature != mine; };
     std::string problem;
     if (std::any_of(group_->slots.begin(), group_->slots.end(), differs)) {
-      std::vector<std::string> texts;
-      for (const Group::Slot& s : group_->slots) texts.push_back(to_string(*s.signature));
-      problem = mismatch_text(texts);
+      std::vector<RankAt> sides;
+      for (const Group::Slot& s : group_->slots) {
+        sides.push_back({static_cast<int>(sides.size()), to_string(*s.signature)});
+      }
+      problem = mismatch_text(sides);
     }
     meet();
     if (!problem.empty()) throw Error(ExitCode::kInternal, problem);
@@ -328,11 +336,15 @@ void run_threads(int ranks, const std::function<void(Communicator&)>& body,
   std::vector<int> members(static_cast<size_t>(ranks));
   for (int r = 0; r < ranks; ++r) members[static_cast<size_t>(r)] = r;
   auto group = std::make_shared<Group>(world, members);
+  const auto board =
+      std::make_shared<SharedArena>(private_arena(static_cast<int64_t>(RankBoard::bytes(ranks))));
+  const std::shared_ptr<void> page(board, board->mine());
   std::vector<std::thread> threads;
   for (int r = 0; r < ranks; ++r) {
     threads.emplace_back([&, r] {
       try {
         Threads communicator(r, group);
+        communicator.share(page);
         body(communicator);
         world->end(r);
       } catch (...) {

@@ -8,8 +8,8 @@
 #include <memory>
 
 #include "framework/comm/collectives.h"
+#include "framework/comm/hang_report.h"
 #include "framework/comm/mpi_environment.h"
-#include "framework/comm/watchdog.h"
 
 namespace heddle {
 namespace {
@@ -25,11 +25,14 @@ class RankListener final : public testing::EmptyTestEventListener {
   // `control` is the listener's own: a test that breaks off between collectives does not confuse
   // it.
   explicit RankListener(Communicator& control)
-      : control_(control), dog_([this](const Watchdog::Silence& silence) {
-          fmt::print(stderr, "[rank {}] {} did not end within {:.0f} s; last collective: {}\n",
-                     control_.rank(), silence.what, silence.seconds, world_of_tests->position());
-          std::_Exit(124);
-        }) {}
+      : control_(control),
+        dog_(
+            [this](const Watchdog::Silence& silence) {
+              fmt::print(stderr, "{}", hang_report(*world_of_tests, silence, &stack_));
+              await_other_reports(*world_of_tests);
+              std::_Exit(124);
+            },
+            control.board()) {}
 
   void OnTestStart(const testing::TestInfo& test) override {
     dog_.beat(fmt::format("{}.{}", test.test_suite_name(), test.name()), kDeadline);
@@ -51,6 +54,7 @@ class RankListener final : public testing::EmptyTestEventListener {
 
  private:
   Communicator& control_;
+  MainStack stack_;
   Watchdog dog_;
 };
 

@@ -51,8 +51,8 @@ TEST(Communicator, PositionNamesTheLastCollective) {
 }
 
 TEST(Signature, MismatchTextGroupsRanksThatAgree) {
-  const std::vector<std::string> texts = {"#2 barrier", "#2 broadcast", "#2 barrier"};
-  EXPECT_EQ(mismatch_text(texts),
+  const std::vector<RankAt> sides = {{0, "#2 barrier"}, {1, "#2 broadcast"}, {2, "#2 barrier"}};
+  EXPECT_EQ(mismatch_text(sides),
             "ranks entered different collectives: rank 0, 2 is at #2 barrier; rank 1 is at #2 "
             "broadcast");
 }

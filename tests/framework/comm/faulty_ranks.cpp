@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "framework/comm/collectives.h"
+#include "framework/comm/hang_report.h"
 #include "framework/comm/mpi_environment.h"
 #include "framework/comm/watchdog.h"
 #include "framework/core/error.h"
@@ -18,11 +19,15 @@ namespace heddle {
 namespace {
 
 void run(Communicator& world, const std::string& fault) {
-  Watchdog dog([&](const Watchdog::Silence& silence) {
-    fmt::print(stderr, "rank {}: no progress for {:.1f} s in '{}', last collective {}\n",
-               world.rank(), silence.seconds, silence.what, world.position());
-    std::_Exit(static_cast<int>(ExitCode::kWatchdog));
-  });
+  const MainStack stack;
+  Watchdog dog(
+      [&](const Watchdog::Silence& silence) {
+        fmt::print(stderr, "{}", hang_report(world, silence, &stack));
+        std::fflush(stderr);
+        await_other_reports(world);
+        std::_Exit(static_cast<int>(ExitCode::kWatchdog));
+      },
+      world.board());
   const auto node = world.split_by_node();
   SharedArena arena = node->allocate_shared(1 << 20);
   arena.barrier();
@@ -35,9 +40,24 @@ void run(Communicator& world, const std::string& fault) {
       dog.beat("reading data", std::chrono::milliseconds(300));
       std::this_thread::sleep_for(std::chrono::minutes(10));
     }
+    if (fault == "stop") std::raise(SIGSTOP);
+    if (fault == "mix up") all_reduce(world, int64_t{1}, Reduction::kSum, "rows");
   }
-  // The others are half in a collective of the library, half in a barrier of ours.
-  if (world.rank() % 2 == 0) arena.barrier();
+  if (fault == "stop") dog.beat("step", std::chrono::milliseconds(1000));
+  if (fault == "mix up") dog.beat("step", std::chrono::seconds(20));
+  if (fault == "split") {
+    // Two groups, entered by rank 1 in another order than by its peers.
+    const auto rows = world.split(world.rank() / 2, world.rank());
+    const auto columns = world.split(world.rank() % 2, world.rank());
+    dog.beat("step", std::chrono::milliseconds(1000));
+    Communicator& first = world.rank() == 1 ? *columns : *rows;
+    Communicator& second = world.rank() == 1 ? *rows : *columns;
+    if (world.rank() == 3) std::this_thread::sleep_for(std::chrono::minutes(10));
+    first.barrier("first");
+    second.barrier("second");
+  }
+  // Some wait in a collective of the library, some in a barrier of ours.
+  if (world.rank() % 4 == 2) arena.barrier();
   world.barrier("end of step");
 }
 

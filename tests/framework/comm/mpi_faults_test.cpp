@@ -30,7 +30,7 @@ Outcome run_command(const std::string& command) {
 }
 
 Outcome run_ranks(int ranks, const std::string& fault) {
-  return run_command(fmt::format("{} -n {} --timeout 60 {} {}", HEDDLE_MPIEXEC, ranks,
+  return run_command(fmt::format("{} -n {} --timeout 60 {} '{}'", HEDDLE_MPIEXEC, ranks,
                                  HEDDLE_FAULTY_RANKS, fault));
 }
 
@@ -62,11 +62,53 @@ TEST(MpiFaults, RankThatLeavesTakesTheJobDown) {
   EXPECT_LT(outcome.seconds, kSoon);
 }
 
-TEST(MpiFaults, WatchdogNamesTheRankThatHangs) {
-  const Outcome outcome = run_ranks(2, "hang");
+testing::AssertionResult says(const Outcome& outcome, const std::string& text) {
+  if (outcome.output.find(text) != std::string::npos) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "'" << text << "' is not in:\n" << outcome.output;
+}
+
+TEST(MpiFaults, WatchdogNamesTheRankThatHangsAndAllReport) {
+  const Outcome outcome = run_ranks(3, "hang");
   EXPECT_EQ(outcome.code, 124) << outcome.output;
-  EXPECT_NE(outcome.output.find("rank 1: no progress for 0."), std::string::npos) << outcome.output;
-  EXPECT_NE(outcome.output.find("in 'reading data'"), std::string::npos) << outcome.output;
+  EXPECT_TRUE(says(outcome, "[rank 1/3] no progress for "));
+  EXPECT_TRUE(says(outcome, " s in 'reading data'; last entered #1 allocate_shared"));
+  EXPECT_TRUE(says(outcome,
+                   "[rank 1/3]   rank 1 never entered #2 barrier 'end of step'; it is in: reading "
+                   "data; last entered #1 allocate_shared of ranks 0, 1, 2"));
+  EXPECT_TRUE(says(outcome, "nanosleep"));
+  EXPECT_TRUE(says(outcome, "[rank 2/3] another rank makes no progress; this one has been in"));
+  EXPECT_TRUE(says(outcome, "[rank 0/3] another rank makes no progress; this one has been in"));
+  EXPECT_LT(outcome.seconds, kSoon);
+}
+
+TEST(MpiFaults, StoppedRankIsNamedByTheOthers) {
+  const Outcome outcome = run_ranks(3, "stop");
+  EXPECT_EQ(outcome.code, 124) << outcome.output;
+  EXPECT_TRUE(says(outcome, " s in 'step'; last entered"));
+  EXPECT_TRUE(says(outcome,
+                   "  rank 1 never entered #2 barrier 'end of step'; last entered #1 "
+                   "allocate_shared of ranks 0, 1, 2; its process "));
+  EXPECT_TRUE(says(outcome, " is stopped\n"));
+  EXPECT_TRUE(says(outcome, "MPI_Barrier (libmpi.so"));
+  EXPECT_LT(outcome.seconds, kSoon);
+}
+
+TEST(MpiFaults, RanksInDifferentCollectivesAreReportedAtOnce) {
+  const Outcome outcome = run_ranks(3, "mix up");
+  EXPECT_EQ(outcome.code, 70) << outcome.output;
+  EXPECT_TRUE(says(outcome, "ranks entered different collectives: "));
+  EXPECT_TRUE(says(outcome, "rank 1 is at #2 all_reduce sum i64 x 1 'rows'"));
+  EXPECT_TRUE(says(outcome, " is at #2 barrier 'end of step'"));
+  EXPECT_LT(outcome.seconds, kSoon);
+}
+
+TEST(MpiFaults, RanksThatWaitInSeveralGroupsNameThoseBehind) {
+  const Outcome outcome = run_ranks(4, "split");
+  EXPECT_EQ(outcome.code, 124) << outcome.output;
+  EXPECT_TRUE(says(outcome,
+                   "  rank 1 never entered #1 barrier 'first' of ranks 0, 1; it is in: "
+                   "step; last entered #1 barrier 'first' of ranks 1, 3"));
+  EXPECT_TRUE(says(outcome, "  rank 3 never entered #1 barrier 'first' of ranks "));
   EXPECT_LT(outcome.seconds, kSoon);
 }
 

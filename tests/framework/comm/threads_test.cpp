@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "framework/comm/rank_board.h"
 #include "framework/core/error.h"
 #include "tests/framework/comm/communicator_expectations.h"
 #include "tests/support/expect_throw.h"
@@ -119,11 +120,13 @@ TEST(Threads, MixedUpCollectivesAreReported) {
                       "#1 all_reduce sum f32 x 1 'extra'");
 }
 
-TEST(Threads, WithoutVerificationSizesAreStillChecked) {
+TEST(Threads, WithoutVerificationOrBoardSizesAreStillChecked) {
   const auto body = [](Communicator& world) {
     world.set_verify(false);
+    std::vector<std::unique_ptr<Communicator>> groups;
+    for (int i = 0; i < RankBoard::kChannels; ++i) groups.push_back(world.split(0, world.rank()));
     std::vector<std::byte> bytes(world.rank() == 0 ? 8 : 4);
-    world.broadcast(bytes, 0, "weights");
+    groups.back()->broadcast(bytes, 0, "weights");  // for which there was no channel left
   };
   EXPECT_HEDDLE_ERROR(
       run_threads(2, body), ExitCode::kInternal,

@@ -1,5 +1,6 @@
 // heddle train CONFIG.yaml: trains, or goes on with, the run that a YAML file describes.
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -7,10 +8,13 @@
 #include <memory>
 #include <optional>
 
+#include "framework/comm/hang_report.h"
+#include "framework/comm/main_stack.h"
 #include "framework/comm/signals.h"
 #include "framework/comm/watchdog.h"
 #include "launcher/program.h"
 #include "trainer/config/yaml.h"
+#include "trainer/equal_start.h"
 #include "trainer/trainer.h"
 
 namespace heddle {
@@ -40,6 +44,20 @@ std::map<std::string, std::string> machine_facts() {
           {"system", fmt::format("{} {}", system.sysname, system.release)}};
 }
 
+// All ranks of the node come here within moments of each other.
+[[noreturn]] void leave_hung(const Communicator& world, const Watchdog::Silence& silence,
+                             const MainStack& stack) {
+  alarm(10);  // should even this hang
+  std::string report = hang_report(world, silence, &stack);
+  if (!silence.called) {
+    report += "  watchdog.start and watchdog.step in the config say how long a rank may take\n";
+  }
+  std::fwrite(report.data(), 1, report.size(), stderr);
+  std::fflush(stderr);
+  await_other_reports(world);
+  std::_Exit(static_cast<int>(ExitCode::kWatchdog));
+}
+
 ExitCode train_verb(Session& session, const Options& options) {
   Config config = read_config(session.files(), options.config, options.assignments);
   std::optional<ThreadPool> configured;  // --threads wins over the file
@@ -48,14 +66,11 @@ ExitCode train_verb(Session& session, const Options& options) {
   }
   const StopSignals signals;
   Console console(std::cerr, console_options(session, session.root(), config));
-  const int rank = session.world().rank();
   Communicator& world = session.world();
-  Watchdog watchdog([rank, &world](const Watchdog::Silence& silence) {
-    fmt::print(stderr, "[rank {}/{}] no progress for {:.0f} s in '{}' {}\n", rank, world.size(),
-               silence.seconds, silence.what, world.position());
-    std::fflush(stderr);
-    std::_Exit(static_cast<int>(ExitCode::kWatchdog));
-  });
+  require_equal_start(world, config, options.resume);
+  const MainStack stack;
+  Watchdog watchdog([&](const Watchdog::Silence& silence) { leave_hung(world, silence, stack); },
+                    world.board());
   const TrainOutcome outcome = train(config, {options.resume},
                                      {.files = session.files(),
                                       .world = world,

@@ -14,6 +14,7 @@ BatchGradients::Sums BatchGradients::run(const TokenizedDataset& data,
   const LeafPlan plan =
       plan_leaves(samples, leaves, [&](int64_t sample) { return data.length(sample); });
   const Sums mine = forward_backward(data, plan, noise);
+  ranks_.doing("adding gradients");
   gradients_.all_reduce();
   Sums all;
   std::vector<double> losses;
@@ -42,6 +43,7 @@ BatchGradients::Sums BatchGradients::forward_backward(const TokenizedDataset& da
 
 double BatchGradients::pass(const TokenizedDataset& data, const LeafPlan::Pass& pass,
                             const TrainingNoise& noise, int64_t& tokens) {
+  ranks_.doing("reading data");
   PackedSequences packed;
   for (int64_t sample : pass.samples) data.add_to(packed, sample);
   tokens += packed.tokens();
@@ -49,6 +51,7 @@ double BatchGradients::pass(const TokenizedDataset& data, const LeafPlan::Pass& 
   for (int64_t s : pass.sample_offsets) {
     token_offsets.push_back(packed.segments[static_cast<size_t>(s)]);
   }
+  ranks_.doing("forward and backward");
   const LeafScope leaves({token_offsets, pass.sample_offsets});
 
   const Device device = model_.head.out.weight.value.device();

@@ -14,6 +14,7 @@
 #include "framework/parallel/mesh.h"
 #include "trainer/checkpoint_save.h"
 #include "trainer/config/yaml.h"
+#include "trainer/deadlines.h"
 #include "trainer/evaluation.h"
 #include "trainer/metrics/metric_report.h"
 #include "trainer/run_log.h"
@@ -105,7 +106,9 @@ class Trainer {
   // Looks how far a save in the background is, or waits for it.
   void settle(bool wait, bool must);
   void test();
-  void beat(std::string_view what);
+  void beat(std::string_view what, Deadlines::Limit limit);
+  Deadlines::Limit checkpoint_limit() const;
+  Deadlines::Limit evaluation_limit(const TokenizedDataset& data) const;
   bool stop_asked();
   const Metric& metric() const;
   bool stops_early() const;
@@ -138,7 +141,7 @@ class Trainer {
 
   std::optional<RunLog> log_;
   Clock::time_point begun_ = Clock::now();
-  std::vector<double> recent_seconds_;  // of steps, for the watchdog
+  Deadlines deadlines_{config_.watchdog};
   int64_t steps_to_verify_ = config_.verify.steps;
 };
 
@@ -148,7 +151,7 @@ TrainOutcome Trainer::run() {
     env_.console.note(fmt::format("{}: this run is finished", folder_.path()));
     return TrainOutcome::kNothingToDo;
   }
-  beat("start");
+  beat("start", deadlines_.start());
   set_up();
   restore();
   log_.emplace(env_,
@@ -262,7 +265,7 @@ void Trainer::restore() {
 
 // One step; true if the ranks agree to stop after it.
 bool Trainer::step() {
-  beat("step");
+  beat("step", deadlines_.step());
   const auto begun = Clock::now();
   const GlobalBatch batch = sampler_->next();
   const double rate = learning_rate(schedule_, state_.step, total_steps_);
@@ -285,11 +288,11 @@ bool Trainer::step() {
   if (replicas > 0 && state_.step % replicas == 0) check_replicas(*model_.arena, mesh_);
   state_.sampler = sampler_->state();
   state_.optimizer_steps = optimizer_->steps();
-  const Agreement all = agree(env_.world, {.step = state_.step, .stop = stop_asked()});
+  const Agreement all =
+      agree(env_.world, {.step = state_.step, .stop = stop_asked(), .non_finite = result.skipped});
 
   const double seconds = seconds_since(begun);
-  recent_seconds_.push_back(seconds);
-  if (recent_seconds_.size() > 101) recent_seconds_.erase(recent_seconds_.begin());
+  deadlines_.add_step(seconds);
   log_->step(result, rate, seconds);
   if (result.skipped) {
     ++state_.skipped_in_a_row;
@@ -313,7 +316,7 @@ bool Trainer::step() {
 }
 
 void Trainer::evaluate() {
-  beat("evaluation");
+  beat("evaluation", evaluation_limit(*data_->validation));
   const Evaluation evaluation =
       evaluate_dataset(*model_.model, *model_.task, *data_->validation, device_, mesh_);
   // So that a best checkpoint that failed is known before this one is compared with it.
@@ -336,7 +339,7 @@ void Trainer::evaluate() {
 void Trainer::save(bool best, bool must) {
   if (saving_ && (best || must || saving_->step() != state_.step)) settle(true, false);
   if (saving_ || (last_saved_ == state_.step && !best)) return;
-  beat("checkpoint");
+  beat("checkpoint", checkpoint_limit());
   const CheckpointContents contents = {.config = model_.config,
                                        .text = model_.text,
                                        .tokenizer = *model_.tokenizer,
@@ -362,7 +365,10 @@ void Trainer::settle(bool wait, bool must) {
   const bool best = saving_->best();
   const auto begun = Clock::now();
   try {
-    if (wait) saving_->wait();
+    if (wait) {
+      beat("checkpoint", checkpoint_limit());
+      saving_->wait();
+    }
     const bool done = saving_->poll();
     saving_seconds_ += seconds_since(begun);
     if (!done) return;
@@ -386,7 +392,7 @@ void Trainer::settle(bool wait, bool must) {
 // Evaluates the test split with the best weights.
 void Trainer::test() {
   if (!data_->test) return;
-  beat("test");
+  beat("test", evaluation_limit(*data_->test));
   if (state_.best && state_.best->step != state_.step) {
     const CheckpointReader best(env_.files, join_path(folder_.checkpoints(), "best"));
     best.fill(*model_.arena, config_.seed, model_.notes);
@@ -402,18 +408,17 @@ void Trainer::test() {
                          *model_.task, evaluation.logits);
 }
 
-void Trainer::beat(std::string_view what) {
-  if (!env_.watchdog) return;
-  double limit = config_.watchdog.start.seconds;
-  if (what == "step" && !recent_seconds_.empty()) {
-    std::vector<double> sorted = recent_seconds_;
-    std::ranges::nth_element(sorted, sorted.begin() + static_cast<int64_t>(sorted.size() / 2));
-    const double median = sorted[sorted.size() / 2];
-    limit = config_.watchdog.step ? config_.watchdog.step->seconds : std::max(60.0, 20 * median);
-  } else if (what != "start" && what != "step") {
-    limit = 3600;  // as long as the data are large
-  }
-  env_.watchdog->beat(what, std::chrono::milliseconds(static_cast<int64_t>(limit * 1000)));
+void Trainer::beat(std::string_view what, Deadlines::Limit limit) {
+  if (env_.watchdog) env_.watchdog->beat(what, limit);
+}
+
+Deadlines::Limit Trainer::checkpoint_limit() const {
+  return deadlines_.checkpoint(3 * 4 * count_parameters(*model_.model));  // weights, two moments
+}
+
+Deadlines::Limit Trainer::evaluation_limit(const TokenizedDataset& data) const {
+  return deadlines_.evaluation(data.size(), static_cast<double>(data_->train.size()) /
+                                                static_cast<double>(steps_per_epoch_));
 }
 
 bool Trainer::stop_asked() {

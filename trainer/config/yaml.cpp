@@ -35,18 +35,18 @@ class BlockWriter {
   size_t indent_;
 };
 
-// Lists the values that change the numbers.
+// Lists the values, or those that change the numbers.
 class Flattener {
  public:
-  Flattener(std::vector<Difference>& values, std::string path)
-      : values_(values), path_(std::move(path)) {}
+  Flattener(std::vector<Difference>& values, std::string path, bool all)
+      : values_(values), path_(std::move(path)), all_(all) {}
 
   template <class T>
   void operator()(const char* key, T& value, const Field& field) {
-    if (!field.changes_numbers) return;
+    if (!all_ && !field.changes_numbers) return;
     const std::string path = path_.empty() ? key : path_ + "." + key;
     if constexpr (Section<T>) {
-      Flattener inside(values_, path);
+      Flattener inside(values_, path, all_);
       value.visit(inside);
     } else {
       values_.push_back({path, flow_text(value, field), ""});
@@ -56,13 +56,26 @@ class Flattener {
  private:
   std::vector<Difference>& values_;
   std::string path_;
+  bool all_;
 };
 
-std::vector<Difference> values_that_count(Config config) {
+std::vector<Difference> values_of(Config config, bool all) {
   std::vector<Difference> values;
-  Flattener flattener(values, "");
+  Flattener flattener(values, "", all);
   config.visit(flattener);
   return values;
+}
+
+std::vector<Difference> compare(const Config& before, const Config& after, bool all) {
+  // Both lists hold the same keys: a section that may be absent counts as one value.
+  std::vector<Difference> values = values_of(before, all);
+  const std::vector<Difference> other = values_of(after, all);
+  std::vector<Difference> different;
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (values[i].before == other[i].before) continue;
+    different.push_back({values[i].key, values[i].before, other[i].before});
+  }
+  return different;
 }
 
 }  // namespace
@@ -130,15 +143,11 @@ std::string to_yaml(const Config& config) {
 }
 
 std::vector<Difference> differences(const Config& before, const Config& after) {
-  // Both lists hold the same keys: a section that may be absent counts as one value.
-  std::vector<Difference> all = values_that_count(before);
-  const std::vector<Difference> other = values_that_count(after);
-  std::vector<Difference> different;
-  for (size_t i = 0; i < all.size(); ++i) {
-    if (all[i].before == other[i].before) continue;
-    different.push_back({all[i].key, all[i].before, other[i].before});
-  }
-  return different;
+  return compare(before, after, false);
+}
+
+std::vector<Difference> all_differences(const Config& before, const Config& after) {
+  return compare(before, after, true);
 }
 
 }  // namespace heddle

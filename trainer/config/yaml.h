@@ -40,5 +40,7 @@ struct Difference {
 // The keys that change losses or weights and differ, in the order of the schema. A run goes on only
 // under a config for which there are none.
 std::vector<Difference> differences(const Config& before, const Config& after);
+// All keys that differ.
+std::vector<Difference> all_differences(const Config& before, const Config& after);
 
 }  // namespace heddle

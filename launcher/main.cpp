@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -51,6 +52,7 @@ void report(const Failure& failure, int rank, int ranks) {
 int run(int argc, char** argv) {
   const Launch launch = detect_launch([](const char* name) { return std::getenv(name); });
   const bool first = launch.rank == 0;
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error with a message
   Program program;
   try {
     if (!program.parse(argc, argv, first)) return 0;

@@ -60,5 +60,13 @@ TEST(Hangs, RanksWithOtherConfigsAreRefused) {
   EXPECT_TRUE(says(outcome.err, "start all ranks with the same program, file and options"));
 }
 
+TEST(Hangs, FileThatMayNotGrowIsAnErrorWithAMessage) {
+  const Outcome outcome = run_shell(
+      "ulimit -f 8; " + heddle_command("train " + tiny_model().config +
+                                       " --quiet --set output=" + (tiny_model() / "limited")));
+  EXPECT_EQ(outcome.code, 74) << outcome.err;
+  EXPECT_TRUE(says(outcome.err, "File too large"));
+}
+
 }  // namespace
 }  // namespace heddle

@@ -39,7 +39,6 @@ fi
 ours() { find /dev/shm -newer "$scratch/config.yaml" \( -name '*heddle*' -o -name 'osc_sm*' -o -name 'vader_segment*' \); }
 
 train=("$heddle" train "$scratch/config.yaml" --set output="$run" "${settings[@]}")
-trap '' XFSZ  # inherited: a write beyond a limit fails, and does not kill
 start() {
   : > "$said"
   size_before=$(stat -c %s "$run/log.jsonl" 2>/dev/null || echo 0)

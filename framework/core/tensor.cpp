@@ -13,7 +13,7 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, const Device& device) {
   t.dtype_ = dtype;
   t.device_ = device;
   t.defined_ = true;
-  if (!device.is_meta()) t.memory_ = allocate(t.bytes());
+  t.memory_ = device.is_meta() ? allocate_planned(t.bytes()) : allocate(t.bytes());
   return t;
 }
 
@@ -56,8 +56,8 @@ Tensor Tensor::rows(int64_t begin, int64_t end) const {
   dims[0] = end - begin;
   const Shape part(std::span<const int64_t>(dims.data(), static_cast<size_t>(ndim())));
   const int64_t row_bytes = dim(0) == 0 ? 0 : bytes() / dim(0);
-  std::shared_ptr<std::byte> memory;
-  if (memory_) memory = {memory_, memory_.get() + begin * row_bytes};
+  std::byte* first = memory_ ? memory_.get() + begin * row_bytes : nullptr;
+  std::shared_ptr<std::byte> memory(memory_, first);
   return view(std::move(memory), part, dtype_, device_);
 }
 

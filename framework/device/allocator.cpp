@@ -2,11 +2,13 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <map>
 #include <mutex>
 #include <new>
+#include <utility>
 #include <vector>
 
 namespace heddle {
@@ -21,47 +23,78 @@ int64_t size_class(int64_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-class Pool {
+std::byte* take_from_system(int64_t size) {
+  const size_t alignment = size >= kHuge ? size_t{2} << 20 : 64;
+  const size_t rounded = (static_cast<size_t>(size) + alignment - 1) / alignment * alignment;
+  auto* block = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
+  if (!block) throw std::bad_alloc();
+  if (size >= kHuge) madvise(block, rounded, MADV_HUGEPAGE);
+  return block;
+}
+
+thread_local MemoryPlan* current_plan = nullptr;
+
+}  // namespace
+
+class MemoryPool {
  public:
-  std::byte* take(int64_t bytes) {
+  struct Block {
+    std::byte* memory;  // null on paper
+    int64_t size;
+    int64_t touched;  // the most that was asked of it
+    int64_t bytes;    // asked for now
+  };
+
+  explicit MemoryPool(bool on_paper) : on_paper_(on_paper) {}
+
+  Block take(int64_t bytes) {
     const int64_t size = size_class(bytes);
     std::lock_guard lock(mutex_);
     // The smallest kept block that is large enough without wasting half of it.
     for (auto it = kept_.lower_bound(size); it != kept_.end() && it->first <= size * 2; ++it) {
       if (it->second.empty()) continue;
-      std::byte* block = it->second.back();
+      Block block = it->second.back();
       it->second.pop_back();
-      count(it->first, -it->first);
-      sizes_[block] = it->first;
+      statistics_.kept -= block.size;
+      const int64_t more = std::max<int64_t>(0, bytes - block.touched);
+      block.touched += more;
+      block.bytes = bytes;
+      count(bytes, more);
       return block;
     }
-    const size_t alignment = size >= kHuge ? size_t{2} << 20 : 64;
-    const size_t rounded = (static_cast<size_t>(size) + alignment - 1) / alignment * alignment;
-    auto* block = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
-    if (!block) throw std::bad_alloc();
-    if (size >= kHuge) madvise(block, rounded, MADV_HUGEPAGE);
-    count(size, 0);
-    sizes_[block] = size;
+    const Block block{on_paper_ ? nullptr : take_from_system(size), size, bytes, bytes};
+    count(bytes, bytes);
     return block;
   }
 
-  void give(std::byte* block) {
+  void give(const Block& block) {
     std::lock_guard lock(mutex_);
-    const auto it = sizes_.find(block);
-    kept_[it->second].push_back(block);
-    count(-it->second, it->second);
-    sizes_.erase(it);
+    kept_[block.size].push_back(block);
+    statistics_.kept += block.size;
+    count(-block.bytes, 0);
   }
 
   void release() {
     std::lock_guard lock(mutex_);
     for (auto& [size, blocks] : kept_) {
-      for (std::byte* block : blocks) {
-        std::free(block);
+      for (const Block& block : blocks) {
+        std::free(block.memory);
         statistics_.kept -= size;
+        statistics_.held -= block.touched;
       }
     }
     kept_.clear();
+  }
+
+  void count_outside(int64_t bytes) {
+    std::lock_guard lock(mutex_);
+    count(bytes, bytes);
+  }
+
+  void reset_high_water() {
+    std::lock_guard lock(mutex_);
+    statistics_.high_water = statistics_.in_use;
+    statistics_.held_high_water = statistics_.held;
   }
 
   MemoryStatistics statistics() {
@@ -70,21 +103,25 @@ class Pool {
   }
 
  private:
-  void count(int64_t in_use, int64_t kept) {
-    statistics_.in_use += in_use;
-    statistics_.kept += kept;
-    if (statistics_.in_use > statistics_.high_water) statistics_.high_water = statistics_.in_use;
+  void count(int64_t in_use, int64_t held) {
+    MemoryStatistics& s = statistics_;
+    s.in_use += in_use;
+    s.held += held;
+    s.high_water = std::max(s.high_water, s.in_use);
+    s.held_high_water = std::max(s.held_high_water, s.held);
   }
 
+  const bool on_paper_;
   std::mutex mutex_;
-  std::map<int64_t, std::vector<std::byte*>> kept_;  // by size
-  std::map<std::byte*, int64_t> sizes_;              // of blocks handed out
+  std::map<int64_t, std::vector<Block>> kept_;  // by size
   MemoryStatistics statistics_;
 };
 
+namespace {
+
 // Part of the process like malloc itself; never destroyed, since tensors may outlive main.
-Pool& pool() {
-  static Pool* const instance = new Pool;
+MemoryPool& real_pool() {
+  static MemoryPool* const instance = new MemoryPool(false);
   return *instance;
 }
 
@@ -92,15 +129,58 @@ Pool& pool() {
 
 std::shared_ptr<std::byte> allocate(int64_t bytes) {
   if (bytes == 0) return nullptr;
-  return {pool().take(bytes), [](std::byte* block) { pool().give(block); }};
+  const MemoryPool::Block block = real_pool().take(bytes);
+  return {block.memory, [block](std::byte*) { real_pool().give(block); }};
 }
 
 MemoryStatistics memory_statistics() {
-  return pool().statistics();
+  return real_pool().statistics();
+}
+
+void reset_high_water() {
+  real_pool().reset_high_water();
 }
 
 void release_kept_memory() {
-  pool().release();
+  real_pool().release();
+}
+
+CountedMemory::CountedMemory(int64_t bytes) : bytes_(bytes) {
+  real_pool().count_outside(bytes);
+}
+
+CountedMemory::CountedMemory(CountedMemory&& other) noexcept
+    : bytes_(std::exchange(other.bytes_, 0)) {}
+
+CountedMemory& CountedMemory::operator=(CountedMemory&& other) noexcept {
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+CountedMemory::~CountedMemory() {
+  if (bytes_ != 0) real_pool().count_outside(-bytes_);
+}
+
+MemoryPlan::MemoryPlan() : pool_(std::make_shared<MemoryPool>(true)), outer_(current_plan) {
+  current_plan = this;
+}
+
+MemoryPlan::~MemoryPlan() {
+  current_plan = outer_;
+}
+
+MemoryStatistics MemoryPlan::statistics() const {
+  return pool_->statistics();
+}
+
+std::shared_ptr<std::byte> allocate_planned(int64_t bytes) {
+  if (bytes == 0 || !current_plan) return nullptr;
+  return current_plan->allocate(bytes);
+}
+
+std::shared_ptr<std::byte> MemoryPlan::allocate(int64_t bytes) {
+  const MemoryPool::Block block = pool_->take(bytes);
+  return {block.memory, [block, pool = pool_](std::byte*) { pool->give(block); }};
 }
 
 }  // namespace heddle

@@ -2,6 +2,12 @@
 // have nearly the same sizes as the last step's, asks the operating system for nothing.
 //
 // Blocks are aligned to 64 bytes (2 MiB from 4 MiB on, where huge pages help). Thread-safe.
+//
+// What a step would need is found out on paper, by the same allocator without memory behind it:
+//
+//   MemoryPlan plan;
+//   Tensor y = model(batch);            // tensors on the meta device are counted while they live
+//   plan.statistics().high_water;
 #pragma once
 
 #include <cstddef>
@@ -11,9 +17,13 @@
 namespace heddle {
 
 struct MemoryStatistics {
-  int64_t in_use = 0;      // bytes of blocks that are handed out
+  int64_t in_use = 0;      // bytes that were asked for and not given back
   int64_t high_water = 0;  // the most that `in_use` has been
   int64_t kept = 0;        // bytes of free blocks
+  // Bytes of all blocks, handed out or kept, as far as they were ever asked for: what the process
+  // holds. And the most that it has held.
+  int64_t held = 0;
+  int64_t held_high_water = 0;
 };
 
 // A block of at least `bytes` bytes, contents undefined; returned to the pool when the last owner
@@ -22,7 +32,47 @@ std::shared_ptr<std::byte> allocate(int64_t bytes);
 
 MemoryStatistics memory_statistics();
 
+// `in_use` becomes the high-water mark.
+void reset_high_water();
+
 // Gives the free blocks back to the system.
 void release_kept_memory();
+
+class MemoryPool;
+
+// Bytes of tensors whose memory comes from elsewhere (shared between processes), counted in
+// memory_statistics() for the life of this object.
+class CountedMemory {
+ public:
+  CountedMemory() = default;
+  explicit CountedMemory(int64_t bytes);
+  CountedMemory(CountedMemory&& other) noexcept;
+  CountedMemory& operator=(CountedMemory&& other) noexcept;
+  ~CountedMemory();
+
+ private:
+  int64_t bytes_ = 0;
+};
+
+// While it is alive, on this thread, allocate_planned() is counted in it; the innermost one counts.
+// Its memory may outlive it.
+class MemoryPlan {
+ public:
+  MemoryPlan();
+  ~MemoryPlan();
+  MemoryPlan(const MemoryPlan&) = delete;
+  MemoryPlan& operator=(const MemoryPlan&) = delete;
+
+  MemoryStatistics statistics() const;
+  // A block on paper: the pointer is null, its owners are counted.
+  std::shared_ptr<std::byte> allocate(int64_t bytes);
+
+ private:
+  std::shared_ptr<MemoryPool> pool_;
+  MemoryPlan* outer_;
+};
+
+// A block of the plan that is alive; an empty pointer if there is none.
+std::shared_ptr<std::byte> allocate_planned(int64_t bytes);
 
 }  // namespace heddle

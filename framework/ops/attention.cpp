@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "framework/device/work.h"
+
 namespace heddle {
 namespace {
 
@@ -32,6 +34,16 @@ void check_attention(const Tensor& qkv, const Segments& segments, const Attentio
         segments.max_length());
 }
 
+// On the meta device: so many products of queries by keys, for all heads.
+void count_products(const Tensor& qkv, const Segments& segments, double products) {
+  if (!qkv.device().is_meta()) return;
+  double pairs = 0;
+  for (int64_t s = 0; s < segments.count(); ++s) {
+    pairs += static_cast<double>(segments.length(s)) * static_cast<double>(segments.length(s));
+  }
+  count_work({.attention_flops = 2 * products * pairs * static_cast<double>(qkv.dim(1)) / 3});
+}
+
 }  // namespace
 
 Tensor attention(const Tensor& qkv, const Segments& segments, const AttentionOptions& options) {
@@ -48,6 +60,7 @@ Tensor attention(const Tensor& qkv, const Segments& segments, const AttentionOpt
                        {y.data<float>(), width},
                        statistics.defined() ? statistics.data<float>() : nullptr);
   });
+  count_products(qkv, segments, 2);
   return record(
       y, {qkv}, [qkv = qkv.detach(), segments, options, statistics, head_dim](const Tensor& dy) {
         Tensor dqkv = Tensor::empty_like(qkv);
@@ -57,6 +70,7 @@ Tensor attention(const Tensor& qkv, const Segments& segments, const AttentionOpt
                                       parts_of(qkv), statistics.data<float>(),
                                       {dy.data<float>(), dy.dim(1)}, {dq, dk, dv});
         });
+        count_products(qkv, segments, 5);
         return Gradients{dqkv};
       });
 }

@@ -1,5 +1,7 @@
 #include "framework/ops/dropout.h"
 
+#include "framework/device/work.h"
+
 namespace heddle {
 
 void check_dropout(const Dropout& options, int64_t rows, const char* op) {
@@ -18,6 +20,7 @@ Tensor dropout(const Tensor& x, const Dropout& options) {
   const auto apply = [](const Tensor& x, const Dropout& options) {
     Tensor y = Tensor::empty_like(x);
     on_device(x.device(), [&](auto on) { kernels::dropout(on, x, options, y); });
+    if (x.device().is_meta()) count_work({.element_bytes = static_cast<double>(y.bytes())});
     return y;
   };
   return record(apply(x, options), {x},

@@ -3,6 +3,8 @@
 #include <numeric>
 #include <vector>
 
+#include "framework/device/work.h"
+
 namespace heddle {
 namespace {
 
@@ -57,6 +59,7 @@ Tensor embedding_sum(const EmbeddingTables& tables, const Tensor& ids, const Ten
   Tensor y = Tensor::empty({ids.dim(0), width}, tables.word.dtype(), tables.word.device());
   on_device(y.device(),
             [&](auto on) { kernels::embedding_sum(on, tables, ids, positions, types, y); });
+  if (y.device().is_meta()) count_work({.element_bytes = 3.0 * static_cast<double>(y.bytes())});
   return record(y, {tables.word, tables.position, tables.type},
                 [tables, ids, positions, types](const Tensor& dy) {
                   Gradients g(3);

@@ -2,11 +2,19 @@
 
 #include <utility>
 
+#include "framework/device/work.h"
+
 namespace heddle {
 namespace {
 
 using kernels::LayerNormGradients;
 using kernels::LayerNormSaved;
+
+// On the meta device: what is written for so many tensors like x.
+void count_elements(const Tensor& x, int tensors) {
+  if (!x.device().is_meta()) return;
+  count_work({.element_bytes = static_cast<double>(x.bytes()) * tensors});
+}
 
 // `residual` may be undefined.
 Tensor normalise(const Tensor& x, const Tensor& residual, const LayerNormParameters& norm,
@@ -31,6 +39,8 @@ Tensor normalise(const Tensor& x, const Tensor& residual, const LayerNormParamet
   on_device(x.device(),
             [&](auto on) { kernels::layer_norm(on, x, residual, norm, dropout, saved, y); });
 
+  count_elements(x, saves && !plain ? 2 : 1);
+
   const bool wants_x = x.node() != nullptr;
   const bool wants_residual = residual.node() != nullptr;
   const bool wants_parameters = norm.gamma.node() || norm.beta.node();
@@ -48,6 +58,7 @@ Tensor normalise(const Tensor& x, const Tensor& residual, const LayerNormParamet
         }
         on_device(dy.device(),
                   [&](auto on) { kernels::layer_norm_backward(on, dy, saved, norm, dropout, g); });
+        count_elements(dy, dropout.active() ? 2 : 1);
         return Gradients{g.dx, g.dresidual, g.dgamma, g.dbeta};
       });
 }

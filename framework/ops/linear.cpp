@@ -4,6 +4,9 @@
 #include <utility>
 
 #include "framework/autograd/leaves.h"
+#include "framework/device/allocator.h"
+#include "framework/device/work.h"
+#include "framework/ops/detail/weight_gradient.h"
 
 namespace heddle {
 namespace {
@@ -16,6 +19,13 @@ void check_operands(const Tensor& x, int64_t in, int64_t out, const Tensor& bias
         "[linear] a bias of shape {} for {} outputs.", bias.shape(), out);
 }
 
+// On the meta device: a product of so many rows.
+void count_product(const Tensor& x, int64_t rows, int64_t depth, int64_t columns) {
+  if (!x.device().is_meta()) return;
+  count_work({.product_flops = 2.0 * static_cast<double>(rows) * static_cast<double>(depth) *
+                               static_cast<double>(columns)});
+}
+
 // What backward needs besides x and the weight: of x · weightᵀ + bias where the derivative is not
 // seen from the result.
 struct Forward {
@@ -26,6 +36,7 @@ Forward run(const Tensor& x, const PackedWeight& weight, const Tensor& bias, Act
             bool keep_before) {
   Forward f{Tensor::empty({x.dim(0), weight.columns()}, DType::kF32, x.device()), {}};
   if (keep_before) f.before = Tensor::empty_like(f.y);
+  count_product(x, x.dim(0), weight.depth(), weight.columns());
   on_device(x.device(),
             [&](auto on) { kernels::linear(on, x, weight, bias, activation, f.y, f.before); });
   return f;
@@ -70,14 +81,21 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
         Gradients gradients(3);
         if (x_needs) {
           Tensor dx = Tensor::empty_like(x);
-          on_device(dy.device(), [&](auto on) {
-            kernels::linear_input_gradient(on, dz, PackedWeight::backward(weight, dy.dim(0)), dx);
-          });
+          const PackedWeight packed = PackedWeight::backward(weight, dy.dim(0));
+          on_device(dy.device(),
+                    [&](auto on) { kernels::linear_input_gradient(on, dz, packed, dx); });
+          count_product(dy, dy.dim(0), dy.dim(1), x.dim(1));
           gradients[0] = std::move(dx);
         }
         if (weight_needs) gradients[1] = gradient_like(weight);
         if (bias_needs) gradients[2] = gradient_like(bias);
         if (weight_needs || bias_needs) {
+          std::shared_ptr<std::byte> scratch;
+          if (weight_needs && dy.device().is_meta()) {
+            scratch =
+                allocate_planned(kernels::weight_gradient_scratch(dy.dim(0), dy.dim(1), x.dim(1)));
+            count_product(dy, dy.dim(0), dy.dim(1), x.dim(1));
+          }
           on_device(dy.device(), [&](auto on) {
             kernels::linear_weight_gradient(on, dz, x, *leaves, gradients[1].values,
                                             gradients[2].values);

@@ -23,6 +23,10 @@ constexpr int64_t kAliasing = 512;
 // Panels begin on cache lines.
 constexpr int64_t kAlignment = 16;
 
+int64_t most_plain_rows(bool backward, int64_t in) {
+  return backward && in % kAliasing == 0 ? kFewRowsAliasing : kFewRows;
+}
+
 float* floats(const std::shared_ptr<std::byte>& memory) {
   return reinterpret_cast<float*>(memory.get());
 }
@@ -49,14 +53,18 @@ PackedWeight::PackedWeight(const Tensor& weight, bool backward, int64_t rows) : 
   const int64_t in = weight.dim(1);
   depth_ = backward ? out : in;
   columns_ = backward ? in : out;
-  if (weight.device().is_meta()) return;
+  if (weight.device().is_meta()) {
+    // The libraries' layouts take hardly more than the weight itself.
+    const bool plain = rows <= most_plain_rows(backward, in);
+    if (!plain) memory_ = allocate_planned(weight.bytes());
+    return;
+  }
   for (int64_t column = 0; column < columns_; column += kPanelColumns) {
     const int64_t width = std::min(kPanelColumns, columns_ - column);
     panels_.push_back({column, kernels::Gemm::get({depth_, width, columns_, backward}),
                        weight.data<float>() + (backward ? column : column * in)});
   }
-  const bool aliasing = backward && in % kAliasing == 0;
-  plain_ = rows <= (aliasing ? kFewRowsAliasing : kFewRows) && plain_products_keep_bits(rows);
+  plain_ = rows <= most_plain_rows(backward, in) && plain_products_keep_bits(rows);
   if (plain_) {
     plain_weight_ = weight.detach();
     return;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "framework/core/error.h"
+#include "framework/device/work.h"
 
 namespace heddle {
 namespace {
@@ -35,7 +36,10 @@ Range Group::elements(int64_t width, int64_t units, int part) const {
 }
 
 void Group::all_reduce(const Tensor& values, const char* name) const {
-  if (size_ == 1 || values.device().is_meta()) return;
+  if (size_ == 1) return;
+  if (values.device().is_meta()) {
+    return count_work({.sum_bytes = static_cast<double>(values.bytes()), .sums = 1});
+  }
   if (leave_out_ && leave_out_(name)) return;
   check(ranks_ != nullptr, "[group] a sum over {} ranks that are not there.", size_);
   ranks_->all_reduce(values.span<float>(), name);

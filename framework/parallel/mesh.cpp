@@ -6,12 +6,6 @@
 #include "framework/core/error.h"
 
 namespace heddle {
-namespace {
-
-// Floats of a rank's window for sums over the tensor group: 4 MiB, which stays in the cache.
-constexpr int64_t kWindow = 1 << 20;
-
-}  // namespace
 
 Mesh::Mesh(Communicator& world, MeshSize size) : world_(world), size_(size) {
   check(size.data >= 0 && size.tensor >= 1,

@@ -21,6 +21,9 @@ struct MeshSize {
 
 class Mesh {
  public:
+  // Floats that a tensor group sums at a time.
+  static constexpr int64_t kWindow = 1 << 20;
+
   // All ranks share the work by data.
   Mesh(Communicator& world) : Mesh(world, {}) {}  // NOLINT: ranks alone are the simplest mesh
   // `world`, not owned, must outlive the mesh. Collective. Error(kInput) unless data * tensor ranks

@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "framework/core/error.h"
+#include "framework/device/allocator.h"
 
 namespace heddle {
 namespace {
@@ -93,9 +94,9 @@ double tree_sum(std::span<const double> values) {
 std::span<float> TreeAccumulator::buffer(size_t depth) {
   if (depth == 0) return result_;
   if (spare_.size() < depth) spare_.resize(depth);
-  std::vector<float>& spare = spare_[depth - 1];
-  spare.resize(result_.size());
-  return spare;
+  std::shared_ptr<std::byte>& spare = spare_[depth - 1];
+  if (!spare) spare = allocate(static_cast<int64_t>(result_.size_bytes()));
+  return {reinterpret_cast<float*>(spare.get()), result_.size()};
 }
 
 std::span<float> TreeAccumulator::next() {

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -52,8 +53,8 @@ class TreeAccumulator {
   void merge_top();
 
   std::span<float> result_;
-  std::vector<std::vector<float>> spare_;  // buffers of depth 1, 2, ...
-  std::vector<int> levels_;                // of the subtrees on the stack, falling
+  std::vector<std::shared_ptr<std::byte>> spare_;  // buffers of depth 1, 2, ...
+  std::vector<int> levels_;                        // of the subtrees on the stack, falling
   int64_t leaves_ = 0;
 };
 

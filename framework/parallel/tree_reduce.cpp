@@ -7,6 +7,7 @@
 
 #include "framework/comm/collectives.h"
 #include "framework/core/error.h"
+#include "framework/device/allocator.h"
 #include "framework/parallel/tree.h"
 
 namespace heddle {
@@ -113,6 +114,7 @@ struct TreeReducer::State {
   SharedArena arena;
   std::vector<float> plain;  // the buffer otherwise
   std::span<float> buffer;
+  CountedMemory counted;  // the buffer, in the allocator's books
 
   void choose_way(bool shared_memory);
   void reduce_in_buffer(std::span<float> values, std::string_view name);
@@ -151,6 +153,7 @@ TreeReducer::TreeReducer(Communicator& group, int64_t capacity, TreeReducerOptio
         group.size());
   State& s = *state_;
   s.choose_way(options.shared_memory);
+  s.counted = CountedMemory(capacity * static_cast<int64_t>(sizeof(float)));
   if (!s.node) {
     s.plain.resize(static_cast<size_t>(capacity));
     s.buffer = s.plain;

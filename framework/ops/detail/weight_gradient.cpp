@@ -173,6 +173,12 @@ void make_tiles(const Cpu& on, const kernels::WeightGradient& g, const float* dy
   });
 }
 
+int64_t scratch(int64_t rows, int64_t outputs, int64_t inputs) {
+  const int64_t columns = divide_up(inputs, kTileColumns) * kTileColumns +
+                          divide_up(outputs, kTileRows) * kTileRows;
+  return rows * columns * int64_t{sizeof(float)};
+}
+
 void weight_gradient(const Cpu& on, const kernels::WeightGradient& g) {
   const int64_t rows = g.leaves.back();
   const int64_t sums = g.db ? divide_up(g.outputs, kSumColumns) : 0;
@@ -208,6 +214,7 @@ HWY_AFTER_NAMESPACE();
 namespace heddle {
 
 HWY_EXPORT(weight_gradient);
+HWY_EXPORT(scratch);
 
 namespace kernels {
 
@@ -216,6 +223,10 @@ void weight_gradient(const Cpu& on, const WeightGradient& gradient) {
   check(!gradient.leaves.empty() && leaves >= 1 && leaves <= kMostLeaves,
         "[weight_gradient] {} leaves. Expected 1 to {}.", leaves, kMostLeaves);
   HWY_DYNAMIC_DISPATCH(weight_gradient)(on, gradient);
+}
+
+int64_t weight_gradient_scratch(int64_t rows, int64_t outputs, int64_t inputs) {
+  return HWY_DYNAMIC_DISPATCH(scratch)(rows, outputs, inputs);
 }
 
 }  // namespace kernels

@@ -27,5 +27,7 @@ struct WeightGradient {
 
 // dw = tree over leaves of dyᵀ · x, db = tree over leaves of the column sums of dy.
 void weight_gradient(const Cpu& on, const WeightGradient& gradient);
+// Bytes of memory that it takes meanwhile for so many rows.
+int64_t weight_gradient_scratch(int64_t rows, int64_t outputs, int64_t inputs);
 
 }  // namespace heddle::kernels

@@ -1,8 +1,10 @@
 #include "trainer/run_log.h"
 
+#include "framework/device/allocator.h"
 #include "framework/io/hash.h"
 #include "trainer/config/yaml.h"
 #include "trainer/parameter_hashes.h"
+#include "trainer/planner/run_memory.h"
 
 namespace heddle {
 namespace {
@@ -68,6 +70,7 @@ void RunLog::announce() {
                       ? std::string("fast: reproducible on this mesh")
                       : fmt::format("canonical: the same bits on 1 to {} ranks",
                                     run_.state.leaves * run_.state.parts));
+  if (run_.memory) add("memory", "by plan, of a rank, " + run_.memory->text());
   add("steps",
       fmt::format("{} of {}, {} an epoch", run_.state.step, run_.steps, run_.steps_per_epoch));
   env_.console.start(facts);
@@ -138,6 +141,11 @@ void RunLog::hashes(const std::string& event_name, Json details) {
   event(event_name, std::move(details));
 }
 
+void RunLog::memory(Communicator& group) {
+  const MeasuredMemory measured = measured_memory(group);
+  if (run_.memory) event("memory", memory_record(*run_.memory, measured));
+}
+
 void RunLog::write_state(std::optional<int64_t> last_saved, const std::string& ended) {
   if (!root_) return;
   RunState state;
@@ -150,6 +158,10 @@ void RunLog::write_state(std::optional<int64_t> last_saved, const std::string& e
   for (const auto& [name, key] : run_.data.keys) state.hashes[name] = key;
   state.environment = env_.facts;
   state.environment["ranks"] = std::to_string(env_.world.size());
+  if (run_.memory) {
+    state.environment["memory_planned"] = std::to_string(run_.memory->allocated());
+    state.environment["memory_high_water"] = std::to_string(memory_statistics().high_water);
+  }
   state.environment["threads"] = std::to_string(env_.pool.threads());
   folder_.write_state(env_.files, state);
 }

@@ -18,6 +18,7 @@
 #include "trainer/evaluation.h"
 #include "trainer/log/jsonl_log.h"
 #include "trainer/log/tensorboard.h"
+#include "trainer/planner/rank_plan.h"
 #include "trainer/run_folder.h"
 #include "trainer/train_step.h"
 #include "trainer/trainer.h"
@@ -34,6 +35,7 @@ struct LoggedRun {
   const Mesh& mesh;
   int64_t steps = 1;  // of the whole run
   int64_t steps_per_epoch = 1;
+  std::optional<MemoryTerms> memory = {};  // of a rank, by plan; on rank 0
 };
 
 class RunLog {
@@ -54,6 +56,8 @@ class RunLog {
   void event(const std::string& name, Json details = Json::object());
   // Fingerprints of all parameters, as an event. Collective.
   void hashes(const std::string& event_name = "hash", Json details = Json::object());
+  // What was planned and what the allocators counted, of the rank with the most. Collective.
+  void memory(Communicator& group);
   // run.json; `ended` is empty while the run goes on.
   void write_state(std::optional<int64_t> last_saved, const std::string& ended = "");
   // What was logged is on the disk when it returns.

@@ -17,6 +17,7 @@
 #include "trainer/deadlines.h"
 #include "trainer/evaluation.h"
 #include "trainer/metrics/metric_report.h"
+#include "trainer/planner/run_memory.h"
 #include "trainer/run_log.h"
 #include "trainer/run_start.h"
 #include "trainer/train_step.h"
@@ -154,6 +155,14 @@ TrainOutcome Trainer::run() {
   beat("start", deadlines_.start());
   set_up();
   restore();
+  std::optional<MemoryTerms> planned;
+  if (root_) {
+    planned = plan_run_memory(config_, model_.config, data_->train, total_steps_,
+                              {.data = mesh_.size().data,
+                               .tensor = mesh_.size().tensor,
+                               .parts = state_.parts,
+                               .zero = config_.parallel.zero});
+  }
   log_.emplace(env_,
                LoggedRun{.config = config_,
                          .model = model_,
@@ -161,7 +170,8 @@ TrainOutcome Trainer::run() {
                          .state = state_,
                          .mesh = mesh_,
                          .steps = total_steps_,
-                         .steps_per_epoch = steps_per_epoch_},
+                         .steps_per_epoch = steps_per_epoch_,
+                         .memory = planned},
                begun_);
   log_->open(start_.checkpoint.get(), last_saved_);
   while (state_.step < total_steps_ && !stops_early()) {
@@ -176,6 +186,7 @@ TrainOutcome Trainer::run() {
     const bool must = last || stop || stops_early();
     if ((saves > 0 && state_.step % saves == 0) || must) save(false, must);
     if (stop && !last) {
+      log_->memory(env_.world);
       log_->event("signal");
       log_->write_state(last_saved_, "signal");
       env_.console.note(
@@ -184,6 +195,7 @@ TrainOutcome Trainer::run() {
     }
   }
   log_->hashes();
+  log_->memory(env_.world);
   test();
   const std::string ended = stops_early() ? "early_stop" : "finished";
   log_->event("end", {{"reason", ended}});
@@ -220,14 +232,7 @@ int64_t Trainer::parts() const {
 }
 
 void Trainer::build_schedule() {
-  const int64_t size = config_.batch.size.value_or(0);
-  const SamplerOptions options = {
-      .seed = static_cast<uint64_t>(config_.seed),
-      .sequences = size,
-      .tokens = config_.batch.tokens.value_or(0),
-      .leaves = state_.leaves,
-      .length_window = config_.training.group_by_length ? 50 * std::max<int64_t>(size, 32) : 0};
-  sampler_.emplace(data_->train.size(), options,
+  sampler_.emplace(data_->train.size(), sampler_options(config_, state_.leaves),
                    [this](int64_t sample) { return data_->train.length(sample); });
   steps_per_epoch_ = sampler_->batches(0);
   total_steps_ = config_.training.steps.value_or(0);

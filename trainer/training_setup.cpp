@@ -36,19 +36,6 @@ void apply_dropout(const DropoutConfig& dropout, ClassifierConfig& c) {
   if (dropout.head) c.head_dropout = static_cast<float>(*dropout.head);
 }
 
-void mark_trainable(const TrainedPart& part, int64_t layers, const ParameterArena& arena) {
-  if (part.kind == TrainedPart::Kind::kAll) return;
-  std::vector<std::string> prefixes = {"head."};
-  const int64_t kept = part.kind == TrainedPart::Kind::kLayers ? std::min(part.layers, layers) : 0;
-  for (int64_t i = layers - kept; i < layers; ++i) {
-    prefixes.push_back(fmt::format("encoder.layers.{}.", i));
-  }
-  for (const ParameterArena::Entry& entry : arena.entries()) {
-    entry.parameter->trainable = std::ranges::any_of(
-        prefixes, [&](const std::string& prefix) { return entry.name.starts_with(prefix); });
-  }
-}
-
 void require_fit(const Config& config, const TrainingModel& t) {
   if (config.data.max_length > t.config.max_positions) {
     throw Error(ExitCode::kInput,
@@ -99,12 +86,19 @@ DataSource data_source(const DataFileConfig& part, const DataFileConfig& train) 
   return source;
 }
 
-TrainingModel make_training_model(FileSystem& files, const Config& config, const Device& device,
-                                  const Group& group) {
-  TrainingModel t;
-  std::optional<ClassifierConfig> known;  // what the model says of itself
+namespace {
+
+// A model and where its parameters come from: neither, at random.
+struct DescribedModel {
+  TrainingModel model;
   std::optional<ModelPath> from;
   std::unique_ptr<CheckpointReader> checkpoint;
+};
+
+DescribedModel describe(FileSystem& files, const Config& config) {
+  DescribedModel described;
+  auto& [t, from, checkpoint] = described;
+  std::optional<ClassifierConfig> known;  // what the model says of itself
   if (config.model.from) {
     from = find_model(files, *config.model.from);
     if (from->kind == ModelPath::Kind::kHuggingFace) {
@@ -139,8 +133,32 @@ TrainingModel make_training_model(FileSystem& files, const Config& config, const
             .pair_column = train.pair,
             .label_column = train.label};
   require_fit(config, t);
-  require_slices(t.config, group);
+  return described;
+}
 
+}  // namespace
+
+void mark_trainable(const TrainedPart& part, int64_t layers, const ParameterArena& arena) {
+  if (part.kind == TrainedPart::Kind::kAll) return;
+  std::vector<std::string> prefixes = {"head."};
+  const int64_t kept = part.kind == TrainedPart::Kind::kLayers ? std::min(part.layers, layers) : 0;
+  for (int64_t i = layers - kept; i < layers; ++i) {
+    prefixes.push_back(fmt::format("encoder.layers.{}.", i));
+  }
+  for (const ParameterArena::Entry& entry : arena.entries()) {
+    entry.parameter->trainable = std::ranges::any_of(
+        prefixes, [&](const std::string& prefix) { return entry.name.starts_with(prefix); });
+  }
+}
+
+TrainingModel describe_training_model(FileSystem& files, const Config& config) {
+  return describe(files, config).model;
+}
+
+TrainingModel make_training_model(FileSystem& files, const Config& config, const Device& device,
+                                  const Group& group) {
+  auto [t, from, checkpoint] = describe(files, config);
+  require_slices(t.config, group);
   t.model = std::make_unique<Classifier>(t.config, group);
   t.arena = std::make_unique<ParameterArena>(*t.model, device);
   if (checkpoint)
@@ -150,24 +168,38 @@ TrainingModel make_training_model(FileSystem& files, const Config& config, const
   else
     initialize(*t.arena, static_cast<uint64_t>(config.seed));
   mark_trainable(config.model.train, t.config.layers, *t.arena);
-  return t;
+  return std::move(t);
+}
+
+SamplerOptions sampler_options(const Config& config, int64_t leaves) {
+  const int64_t size = config.batch.size.value_or(0);
+  return {.seed = static_cast<uint64_t>(config.seed),
+          .sequences = size,
+          .tokens = config.batch.tokens.value_or(0),
+          .leaves = leaves,
+          .length_window = config.training.group_by_length ? 50 * std::max<int64_t>(size, 32) : 0};
+}
+
+TokenizedSource tokenized_source(const Config& config, const TrainingModel& model,
+                                 const DataFileConfig& part) {
+  const EncodeOptions encode = model.text.encode_options();
+  return {
+      .data = data_source(part, config.data.train),
+      .label_kind = model.task->label_kind(),
+      .labels = model.task->problem() == Problem::kRegression ? LabelSet() : model.task->labels(),
+      .numbers = model.task->outputs(),
+      .skip_bad = config.data.skip_bad,
+      .make_tokenizer = row_tokenizers(model.tokenizer, encode),
+      .tokenizer_fingerprint = tokenizer_fingerprint(*model.tokenizer, encode),
+      .id_bound = model.tokenizer->id_bound()};
 }
 
 TrainingData open_training_data(FileSystem& files, const Config& config, const TrainingModel& model,
                                 const std::string& cache_folder, ThreadPool& pool,
                                 Communicator& world) {
-  const EncodeOptions encode = model.text.encode_options();
   std::vector<std::pair<std::string, std::string>> keys;
   const auto open = [&](const std::string& name, const DataFileConfig& part) {
-    const TokenizedSource source = {
-        .data = data_source(part, config.data.train),
-        .label_kind = model.task->label_kind(),
-        .labels = model.task->problem() == Problem::kRegression ? LabelSet() : model.task->labels(),
-        .numbers = model.task->outputs(),
-        .skip_bad = config.data.skip_bad,
-        .make_tokenizer = row_tokenizers(model.tokenizer, encode),
-        .tokenizer_fingerprint = tokenizer_fingerprint(*model.tokenizer, encode),
-        .id_bound = model.tokenizer->id_bound()};
+    const TokenizedSource source = tokenized_source(config, model, part);
     const std::string key = TokenizedDataset::key(files, source);
     const std::string path = join_path(cache_folder, key + ".tokens");
     if (world.rank() == 0 && !TokenizedDataset::is_valid(files, path, key)) {

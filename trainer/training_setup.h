@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "datasets/epoch_sampler.h"
 #include "datasets/tokenized_dataset.h"
 #include "framework/comm/communicator.h"
 #include "framework/nn/arena.h"
@@ -31,10 +32,23 @@ struct TrainingModel {
   std::vector<std::string> source_files;  // of weights, that it started from
 };
 
+// What the model of a run is, without its parameters: `model` and `arena` stay null.
+TrainingModel describe_training_model(FileSystem& files, const Config& config);
+
+// Marks what config.model.train says as trainable.
+void mark_trainable(const TrainedPart& part, int64_t layers, const ParameterArena& arena);
+
 // Builds the model and fills its parameters: from a folder, run or checkpoint, or at random. Marks
 // what config.model.train says as trainable.
 TrainingModel make_training_model(FileSystem& files, const Config& config, const Device& device,
                                   const Group& group = {});
+
+// How the batches of a run are drawn.
+SamplerOptions sampler_options(const Config& config, int64_t leaves);
+
+// The rows of one part of the data, as the model reads them.
+TokenizedSource tokenized_source(const Config& config, const TrainingModel& model,
+                                 const DataFileConfig& part);
 
 struct TrainingData {
   TokenizedDataset train;

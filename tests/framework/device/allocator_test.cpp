@@ -4,7 +4,10 @@
 
 #include <cstdint>
 #include <thread>
+#include <utility>
 #include <vector>
+
+#include "framework/device/work.h"
 
 namespace heddle {
 namespace {
@@ -40,6 +43,81 @@ TEST(Allocator, StatisticsFollowTheBlocks) {
   EXPECT_EQ(memory_statistics().in_use, before);
   release_kept_memory();
   EXPECT_EQ(memory_statistics().kept, 0);
+}
+
+TEST(Allocator, CountsWhatWasAskedForAndWhatItHolds) {
+  release_kept_memory();
+  const MemoryStatistics before = memory_statistics();
+  {
+    const auto block = allocate(1000);
+    EXPECT_EQ(memory_statistics().in_use, before.in_use + 1000);
+    EXPECT_EQ(memory_statistics().held, before.held + 1000);
+  }
+  EXPECT_EQ(memory_statistics().held, before.held + 1000);  // kept for the next
+  {
+    const auto block = allocate(1010);  // in the same block
+    EXPECT_EQ(memory_statistics().held, before.held + 1010);
+  }
+  release_kept_memory();
+  EXPECT_EQ(memory_statistics().held, before.held);
+}
+
+TEST(Allocator, MemoryFromElsewhereIsCounted) {
+  const int64_t before = memory_statistics().in_use;
+  {
+    CountedMemory counted(5000);
+    const CountedMemory moved = std::move(counted);
+    EXPECT_EQ(memory_statistics().in_use, before + 5000);
+  }
+  EXPECT_EQ(memory_statistics().in_use, before);
+}
+
+TEST(Allocator, TheHighWaterMarkStartsAnew) {
+  { const auto block = allocate(1 << 20); }
+  reset_high_water();
+  EXPECT_EQ(memory_statistics().high_water, memory_statistics().in_use);
+  EXPECT_EQ(memory_statistics().held_high_water, memory_statistics().held);
+}
+
+TEST(MemoryPlan, CountsBlocksThatAreNotThere) {
+  const int64_t real = memory_statistics().in_use;
+  std::shared_ptr<std::byte> outlives;
+  {
+    const MemoryPlan plan;
+    auto first = allocate_planned(int64_t{1} << 50);
+    EXPECT_EQ(first.get(), nullptr);
+    EXPECT_EQ(first.use_count(), 1);
+    outlives = first;
+    first.reset();
+    EXPECT_EQ(plan.statistics().in_use, int64_t{1} << 50);
+    {
+      const MemoryPlan inner;
+      (void)allocate_planned(7);
+      EXPECT_EQ(inner.statistics().high_water, 7);
+    }
+    EXPECT_EQ(plan.statistics().high_water, int64_t{1} << 50);
+    outlives.reset();
+    EXPECT_EQ(plan.statistics().in_use, 0);
+    outlives = allocate_planned(5);
+  }
+  outlives.reset();
+  EXPECT_EQ(allocate_planned(100).use_count(), 0);  // no plan is alive
+  EXPECT_EQ(memory_statistics().in_use, real);
+}
+
+TEST(WorkCount, TheInnermostCounts) {
+  count_work({.product_flops = 1});  // nobody counts
+  const WorkCount outer;
+  count_work({.product_flops = 2, .sum_bytes = 8, .sums = 1});
+  {
+    const WorkCount inner;
+    count_work({.attention_flops = 3, .element_bytes = 4});
+    EXPECT_EQ(inner.work().attention_flops, 3);
+    EXPECT_EQ(inner.work().product_flops, 0);
+  }
+  EXPECT_EQ(outer.work().product_flops, 2);
+  EXPECT_EQ(outer.work().sums, 1);
+  EXPECT_EQ(outer.work().element_bytes, 0);
 }
 
 TEST(Allocator, ThreadsShareIt) {

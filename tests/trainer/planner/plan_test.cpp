@@ -1,0 +1,118 @@
+#include "trainer/planner/plan.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/trainer/tiny_run.h"
+#include "trainer/config/yaml.h"
+
+namespace heddle {
+namespace {
+
+Machine a_machine() {
+  Machine m;
+  m.name = "a machine";
+  m.ranks_per_node = 8;
+  m.memory = int64_t{1} << 30;
+  m.product_rate = m.attention_rate = 1e11;
+  m.element_rate = 1e10;
+  m.update_rate = 1e9;
+  m.stream_rate = 3e10;
+  m.in_node = {.gb_per_s = 10, .latency_us = 5, .collective = "shared_memory"};
+  m.network = m.in_node;
+  return m;
+}
+
+PlanInput tiny_input(const std::vector<std::string>& assignments = {}, int64_t length = 0) {
+  const Scratch scratch;
+  PosixFileSystem files;
+  return plan_input(files, tiny_config(scratch, "run", assignments), length);
+}
+
+TEST(PlanInput, WithoutDataEverySequenceHasTheGreatestLength) {
+  const PlanInput input = tiny_input();
+  EXPECT_EQ(input.lengths, std::vector<int64_t>(7, 16));
+  ASSERT_EQ(input.assumptions.size(), 1u);
+  EXPECT_TRUE(has(input.assumptions[0], "every sequence has 16 tokens (data.max_length)"));
+  EXPECT_EQ(tiny_input({}, 5).lengths, std::vector<int64_t>(7, 5));
+  EXPECT_EQ(tiny_input({"batch={tokens: 64}"}).lengths.size(), 4u);
+}
+
+TEST(PlanInput, TokenizedDataGiveTheHeaviestBatch) {
+  const Scratch scratch;
+  PosixFileSystem files;
+  const Config config = tiny_config(scratch, "run", {"training.steps=2"});
+  train_on(1, config);
+  const PlanInput input = plan_input(files, config, 0);
+  EXPECT_EQ(input.lengths.size(), 7u);
+  EXPECT_LT(input.batch_tokens(), 7 * 16);
+  EXPECT_TRUE(has(input.assumptions[0], "the heaviest batch of the tokenized data"));
+}
+
+TEST(PlanInput, RowsThatAreNotThereAreAssumed) {
+  const PlanInput input = tiny_input({"data.train.path=gone.tsv", "data.validation=~"});
+  EXPECT_EQ(input.model.outputs(), 2);
+  EXPECT_TRUE(has(input.assumptions[0], "two labels are assumed"));
+}
+
+TEST(PlanInput, ALengthBeyondTheModelIsRefused) {
+  EXPECT_TRUE(has(caught([] { (void)tiny_input({}, 33); }).what,
+                  "--length 33: the model has 32 positions"));
+}
+
+TEST(Plan, ListsTheMeshesAndPicksTheFastestThatFits) {
+  const Plan plan = make_plan(tiny_input({"batch.size=64"}, 16), a_machine(), {.ranks = {1, 2}});
+  ASSERT_GE(plan.meshes.size(), 2u);
+  EXPECT_EQ(plan.meshes[0].mesh, (MeshPlan{.data = 1}));
+  EXPECT_EQ(plan.meshes[0].obstacle, "");
+  ASSERT_TRUE(plan.best.has_value());
+  EXPECT_TRUE(has(plan.advice, "try mpirun -n"));
+  EXPECT_TRUE(has(plan.advice, "parallel: {data:"));
+  const std::string table = plan_table(plan);
+  EXPECT_TRUE(has(table, "data x tensor"));
+  EXPECT_TRUE(has(table, "1 x 1"));
+  EXPECT_TRUE(has(table, "all times are predicted"));
+}
+
+TEST(Plan, WhatDoesNotFitNamesTheLargestTerm) {
+  const Plan plan =
+      make_plan(tiny_input(), a_machine(), {.ranks = {1}, .memory = int64_t{101} << 20});
+  EXPECT_FALSE(plan.best.has_value());
+  EXPECT_TRUE(has(plan.meshes[0].obstacle, "of 101 MiB; optimizer is largest"));
+  EXPECT_TRUE(has(plan.advice, "nothing fits"));
+}
+
+TEST(Plan, MoreRanksThanLeavesNeedMoreLeaves) {
+  const Plan plan = make_plan(tiny_input({"batch.size=64"}), a_machine(), {.ranks = {3, 16}});
+  ASSERT_GE(plan.meshes.size(), 2u);
+  EXPECT_TRUE(has(plan.meshes[0].obstacle, "canonical arithmetic takes powers of two"));
+  bool found = false;
+  for (const PlannedMesh& mesh : plan.meshes) {
+    found = found || (mesh.mesh.data == 16 && mesh.condition == "numerics.data: 16");
+  }
+  EXPECT_TRUE(found);
+}
+
+TEST(Plan, JsonHoldsEveryTerm) {
+  const Json json = to_json(make_plan(tiny_input(), a_machine(), {.ranks = {1}}));
+  const Json& mesh = json["meshes"][0];
+  int64_t sum = 0;
+  for (const char* term : {"parameters", "gradients", "optimizer", "activations", "workspace"}) {
+    sum += mesh["bytes"][term].get<int64_t>();
+  }
+  EXPECT_EQ(mesh["bytes"]["allocator"], sum);
+  EXPECT_GT(mesh["seconds"]["step"], 0);
+  EXPECT_EQ(json["best"], 0);
+}
+
+TEST(ParseRanks, ReadsNumbersListsAndRanges) {
+  EXPECT_EQ(parse_ranks("4"), (std::vector<int64_t>{4}));
+  EXPECT_EQ(parse_ranks("2,1,16"), (std::vector<int64_t>{1, 2, 16}));
+  EXPECT_EQ(parse_ranks("1..12"), (std::vector<int64_t>{1, 2, 4, 8, 12}));
+  EXPECT_EQ(parse_ranks("1..1"), (std::vector<int64_t>{1}));
+  for (const char* bad : {"", "0", "many", "1..", "2,,4", "99999999999"}) {
+    EXPECT_TRUE(has(caught([&] { (void)parse_ranks(bad); }).what, "no number of ranks")) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace heddle

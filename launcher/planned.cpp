@@ -5,8 +5,7 @@ namespace heddle {
 
 void add_planned(Program& program) {
   const std::pair<const char*, const char*> planned[] = {
-      {"generate", "Text from a language model (not yet)."},
-      {"plan", "Which meshes fit a machine (not yet)."}};
+      {"generate", "Text from a language model (not yet)."}};
   for (const auto& [name, what] : planned) {
     CLI::App* verb = program.verb(name, what, std::string("heddle ") + name + " …");
     verb->allow_extras()->fallthrough(false);

@@ -17,7 +17,7 @@ Program::Program()
   app_.fallthrough();
   for (const auto add :
        {add_train, add_evaluate, add_predict, add_features, add_tokenize, add_import, add_export,
-        add_inspect, add_verify, add_diff, add_report, add_config, add_planned}) {
+        add_inspect, add_verify, add_diff, add_report, add_config, add_plan, add_planned}) {
     add(*this);
   }
 }

@@ -54,6 +54,7 @@ void add_verify(Program& program);
 void add_diff(Program& program);
 void add_report(Program& program);
 void add_config(Program& program);
+void add_plan(Program& program);
 void add_planned(Program& program);  // verbs that are not there yet
 
 }  // namespace heddle

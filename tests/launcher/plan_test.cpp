@@ -71,7 +71,8 @@ void expect_as_planned(const Shape& shape, int ranks, int tensor = 1, int zero =
   const Json memory = memory_of(run);
   ASSERT_TRUE(memory.contains("high_water")) << run;
   double plan = 0;
-  for (const Json& mesh : parse_json(read_text(json), json)["meshes"]) {
+  const Json document = parse_json(read_text(json), json);
+  for (const Json& mesh : document["meshes"]) {
     if (mesh["tensor"] == tensor && mesh["zero"] == zero) plan = mesh["bytes"]["allocator"];
   }
   EXPECT_NEAR(memory["high_water"].get<double>() / plan, 1, 0.02) << dump_json(memory, 2);

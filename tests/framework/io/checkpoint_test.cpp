@@ -246,6 +246,8 @@ TEST(Checkpoint, ReportNamesEveryDamagedPart) {
   EXPECT_EQ(report.tensors.back().what, "f32 [4, 6] in 2 boxes");
   write_file_atomically(disk, path + "/manifest.json", "{}");
   EXPECT_TRUE(has(verify_checkpoint(disk, path).fault, "manifest.json: is damaged: it is cut off"));
+  write_file_atomically(disk, path + "/manifest.json", std::string(500, ' '));
+  EXPECT_TRUE(has(verify_checkpoint(disk, path).fault, "it does not end as it should"));
 }
 
 // A manifest with `change` applied and the hash made right again.

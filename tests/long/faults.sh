@@ -27,12 +27,13 @@ run=$scratch/run said=$scratch/said
   --set checkpoint.every=never --quiet \
   > "$said" 2>&1 || fail "$(cat "$said")"
 
-# The checkpoints of the disturbed run lie on a small disk of their own.
+# The checkpoints of the disturbed run lie on a small disk of their own: room for the two that are
+# kept, the one that was loaded, and the next.
 mkdir -p "$run/checkpoints"
 small_disk=no
 if [ -n "${HEDDLE_FAULTS_INSIDE:-}" ]; then
   mount -t tmpfs -o size=1g heddle-shm /dev/shm
-  mount -t tmpfs -o size=8m heddle-disk "$run/checkpoints"
+  mount -t tmpfs -o size=16m heddle-disk "$run/checkpoints"
   small_disk=yes
 fi
 

@@ -1,6 +1,5 @@
 #include "trainer/config/describe.h"
 
-#include <cmath>
 #include <string_view>
 #include <vector>
 
@@ -40,9 +39,6 @@ std::string explanation(const Field& field) {
   if (!field.unit_name.empty()) form += ", in " + field.unit_name;
   if (field.is_required) form += "; required";
   if (!field.later.empty()) form += fmt::format("; not yet: {}", fmt::join(field.later, ", "));
-  if (std::isfinite(field.later_above)) {
-    form += fmt::format("; not yet: above {}", number_text(field.later_above));
-  }
   return fmt::format("{} ({})", field.meaning, form);
 }
 

@@ -28,8 +28,6 @@ struct Field {
   Field& one_of(std::vector<std::string> words) { return choices = std::move(words), *this; }
   // Further values, which a later version will know: refused with "not yet".
   Field& planned(std::vector<std::string> values) { return later = std::move(values), *this; }
-  // Numbers above this one wait for a later version.
-  Field& planned_above(double value) { return later_above = value, *this; }
   Field& unit(std::string name) { return unit_name = std::move(name), *this; }
   // The word that stands for an empty std::optional; `~` does in any case.
   Field& empty_word(std::string word) { return empty = std::move(word), *this; }
@@ -51,7 +49,6 @@ struct Field {
   bool maximum_open = false;
   std::vector<std::string> choices;
   std::vector<std::string> later;
-  double later_above = std::numeric_limits<double>::infinity();
   std::string unit_name;
   std::string empty = "~";
   size_t list_length = 0;  // 0: any

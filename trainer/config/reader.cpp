@@ -109,34 +109,26 @@ std::string shown(const YamlNode& node) {
   return fmt::format("'{}'", node.text);
 }
 
-void SectionReader::finish(const std::vector<std::string>& planned_keys) {
+void SectionReader::finish() {
   for (const YamlEntry& entry : node_.entries) {
     const bool is_known = std::any_of(known_.begin(), known_.end(), [&](const KnownKey& known) {
       return known.key == entry.key;
     });
     if (is_known) continue;
-    if (contains(planned_keys, entry.key)) {
-      problems_.add(entry.value.where,
-                    fmt::format("'{}'{}: not yet. Remove it", entry.key, in_section()));
-    } else {
-      problems_.add(entry.value.where, fmt::format("unknown key '{}'{}; {}", entry.key,
-                                                   in_section(), suggestion(entry.key, known_)));
-    }
+    problems_.add(entry.value.where, fmt::format("unknown key '{}'{}; {}", entry.key, in_section(),
+                                                 suggestion(entry.key, known_)));
   }
 }
 
 bool add_if_planned(const YamlNode& node, const std::string& path, const Field& field,
                     Problems& problems) {
   if (node.kind != Kind::kScalar) return false;
-  const auto number = parse_number(node.text);
-  const bool above = number && *number > field.later_above && *number <= field.maximum;
-  if (!above && !contains(field.later, node.text)) return false;
+  if (!contains(field.later, node.text)) return false;
   problems.add(
       node.where,
       fmt::format("'{}' is {}: not yet. This version knows {}", path, shown(node),
-                  above                   ? number_text(field.later_above)
-                  : field.choices.empty() ? std::string("false")
-                                          : fmt::format("{}", fmt::join(field.choices, ", "))));
+                  field.choices.empty() ? std::string("false")
+                                        : fmt::format("{}", fmt::join(field.choices, ", "))));
   return true;
 }
 

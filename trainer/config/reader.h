@@ -55,7 +55,7 @@ class SectionReader {
   }
 
   // Adds every key of the section that `visit` did not name.
-  void finish(const std::vector<std::string>& planned_keys);
+  void finish();
 
  private:
   std::string in_section() const { return path_.empty() ? "" : fmt::format(" in '{}'", path_); }
@@ -70,11 +70,7 @@ template <Section T>
 void read_section(const YamlNode& node, T& section, const std::string& path, Problems& problems) {
   SectionReader reader(node, path, problems);
   section.visit(reader);
-  if constexpr (requires { T::planned_keys(); }) {
-    reader.finish(T::planned_keys());
-  } else {
-    reader.finish({});
-  }
+  reader.finish();
 }
 
 // Adds what is wrong with a word that is no T, with a hint.

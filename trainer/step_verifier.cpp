@@ -55,8 +55,6 @@ StepVerifier::StepVerifier(const TrainingModel& model, const GradientArena& grad
       arena_(train_as(*model.arena, whole_), model.arena->device()),
       whole_gradients_(arena_, *alone_, options.exact) {}
 
-StepVerifier::~StepVerifier() = default;
-
 void StepVerifier::copy_weights() {
   const auto& mine = model_.arena->entries();
   size_t to = 0;
@@ -104,42 +102,38 @@ void StepVerifier::check(const Step& step) {
   leaves.ranks = 1;
   BatchGradients reference(whole_, *model_.task, whole_gradients_, *alone_);
   const double loss = reference.run(step.data, step.samples, leaves, step.noise).loss;
-  const auto bad = [&](const std::vector<float>& a, const std::vector<float>& b) {
-    return differ(a, b);
-  };
-  const bool other_loss = options_.exact
-                              ? loss != step.loss
-                              : bad({static_cast<float>(step.loss)}, {static_cast<float>(loss)});
+  const auto sharded = static_cast<float>(step.loss), whole = static_cast<float>(loss);
+  const bool other_loss = options_.exact ? loss != step.loss : differ({&sharded, 1}, {&whole, 1});
   int64_t any = other_loss;
   mesh_.world().all_reduce(std::span(&any, 1), Reduction::kMax, "verify loss");
   if (any) check_activations(step);
 
   // Entries are in the order of backward.
-  int64_t first = std::numeric_limits<int64_t>::max();
-  const auto& whole = whole_gradients_.entries();
-  const auto& mine = gradients_.entries();
-  for (size_t i = 0; i < mine.size() && first == std::numeric_limits<int64_t>::max(); ++i) {
-    const ParameterArena::Entry& entry = *mine[i].parameter;
-    const auto twin = std::ranges::find_if(whole, [&](const GradientArena::Entry& other) {
-      return other.parameter->name == entry.name &&
-             other.parameter->parameter->shard() == entry.parameter->shard();
-    });
-    bool other = twin == whole.end();
-    if (!other && mine[i].sparse) {
-      const SparseRows& a = const_cast<GradientArena&>(gradients_).sparse(mine[i]);
-      const SparseRows& b = whole_gradients_.sparse(*twin);
-      other = a.ids != b.ids || differ(a.values, b.values);
-    } else if (!other) {
-      other = differ(gradients_.dense(mine[i]), whole_gradients_.dense(*twin));
-    }
-    if (other) first = static_cast<int64_t>(i);
-  }
+  const auto& entries = gradients_.entries();
+  const auto other = std::ranges::find_if_not(
+      entries, [&](const GradientArena::Entry& entry) { return same_gradient(entry); });
+  const auto none = static_cast<int64_t>(entries.size());  // the same on all ranks
+  int64_t first = other - entries.begin();
   mesh_.world().all_reduce(std::span(&first, 1), Reduction::kMin, "verify gradients");
-  if (first != std::numeric_limits<int64_t>::max()) {
-    const std::string& name = mine[static_cast<size_t>(first)].parameter->name;
+  if (first != none) {
+    const std::string& name = entries[static_cast<size_t>(first)].parameter->name;
     fail(step.noise.step, fmt::format("module {}: the gradient of {}", module_of(name), name));
   }
   if (any) fail(step.noise.step, "module head: the loss");
+}
+
+bool StepVerifier::same_gradient(const GradientArena::Entry& entry) const {
+  const ParameterArena::Entry& mine = *entry.parameter;
+  const auto twin =
+      std::ranges::find_if(whole_gradients_.entries(), [&](const GradientArena::Entry& other) {
+        return other.parameter->name == mine.name &&
+               other.parameter->parameter->shard() == mine.parameter->shard();
+      });
+  if (twin == whole_gradients_.entries().end()) return false;
+  if (!entry.sparse) return !differ(gradients_.dense(entry), whole_gradients_.dense(*twin));
+  const SparseRows& rows = gradients_.sparse(entry);
+  const SparseRows& whole = whole_gradients_.sparse(*twin);
+  return rows.ids == whole.ids && !differ(rows.values, whole.values);
 }
 
 // Which layer's output differs, with this rank's part of the batch.

@@ -34,7 +34,6 @@ class StepVerifier {
   // `model`, `gradients` and `mesh` outlive it.
   StepVerifier(const TrainingModel& model, const GradientArena& gradients, const Mesh& mesh,
                const VerifierOptions& options);
-  ~StepVerifier();
 
   // Throws Error(kInternal), alike on all ranks, that names the first module whose activation or
   // gradient differs, in the order in which they are computed. Collective.
@@ -43,6 +42,7 @@ class StepVerifier {
  private:
   void copy_weights();
   void check_activations(const Step& step) const;
+  bool same_gradient(const GradientArena::Entry& entry) const;
   bool differ(std::span<const float> sharded, std::span<const float> whole) const;
 
   const TrainingModel& model_;

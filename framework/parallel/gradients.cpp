@@ -110,7 +110,7 @@ std::span<float> GradientArena::dense(const Entry& entry) const {
                                     static_cast<size_t>(entry.parameter->numel));
 }
 
-SparseRows& GradientArena::sparse(const Entry& entry) {
+const SparseRows& GradientArena::sparse(const Entry& entry) const {
   check(entry.sparse, "[gradients] '{}' has a dense gradient.", entry.parameter->name);
   return rows_[static_cast<size_t>(entry.offset)];
 }

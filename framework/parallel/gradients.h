@@ -51,7 +51,7 @@ class GradientArena {
 
   // After all_reduce(): the sum, which may be changed in place.
   std::span<float> dense(const Entry& entry) const;
-  SparseRows& sparse(const Entry& entry);
+  const SparseRows& sparse(const Entry& entry) const;
 
  private:
   void collect_dense();

@@ -11,6 +11,10 @@
 #include <utility>
 #include <vector>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace heddle {
 namespace {
 
@@ -30,6 +34,17 @@ std::byte* take_from_system(int64_t size) {
   if (!block) throw std::bad_alloc();
   if (size >= kHuge) madvise(block, rounded, MADV_HUGEPAGE);
   return block;
+}
+
+// Under AddressSanitizer only the bytes that were asked for may be touched, and none of a kept
+// block; elsewhere this does nothing.
+void allow_only([[maybe_unused]] const std::byte* memory, [[maybe_unused]] int64_t bytes,
+                [[maybe_unused]] int64_t size) {
+#ifdef __SANITIZE_ADDRESS__
+  if (!memory) return;
+  ASAN_UNPOISON_MEMORY_REGION(memory, static_cast<size_t>(bytes));
+  ASAN_POISON_MEMORY_REGION(memory + bytes, static_cast<size_t>(size - bytes));
+#endif
 }
 
 thread_local MemoryPlan* current_plan = nullptr;
@@ -60,15 +75,18 @@ class MemoryPool {
       block.touched += more;
       block.bytes = bytes;
       count(bytes, more);
+      allow_only(block.memory, bytes, size);
       return block;
     }
     const Block block{on_paper_ ? nullptr : take_from_system(size), size, bytes, bytes};
+    allow_only(block.memory, bytes, size);
     count(bytes, bytes);
     return block;
   }
 
   void give(const Block& block) {
     std::lock_guard lock(mutex_);
+    allow_only(block.memory, 0, block.size);
     kept_[block.size].push_back(block);
     statistics_.kept += block.size;
     count(-block.bytes, 0);
@@ -78,6 +96,7 @@ class MemoryPool {
     std::lock_guard lock(mutex_);
     for (auto& [size, blocks] : kept_) {
       for (const Block& block : blocks) {
+        allow_only(block.memory, block.size, block.size);
         std::free(block.memory);
         statistics_.kept -= size;
         statistics_.held -= block.touched;

@@ -60,7 +60,7 @@ MainStack::MainStack() : thread_(pthread_self()) {
   backtrace(frames.data(), 1);  // loads what it needs, which a handler must not
   struct sigaction action {};
   action.sa_handler = note_frames;
-  action.sa_flags = SA_RESTART;
+  action.sa_flags = SA_ONSTACK | SA_RESTART;
   sigemptyset(&action.sa_mask);
   sigaction(SIGURG, &action, &old_);
 }

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "framework/comm/signal_stack.h"
+
 namespace heddle {
 
 class MainStack {
@@ -28,6 +30,7 @@ class MainStack {
   std::vector<std::string> look(std::chrono::milliseconds patience) const;
 
  private:
+  SignalStack own_;
   pthread_t thread_;
   struct sigaction old_ {};
 };

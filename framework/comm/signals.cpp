@@ -23,7 +23,7 @@ StopSignals::StopSignals() {
   received_signal = 0;
   struct sigaction action {};
   action.sa_handler = remember;
-  action.sa_flags = SA_RESTART;  // reads and writes go on; only the loop reacts
+  action.sa_flags = SA_ONSTACK | SA_RESTART;  // reads and writes go on; only the loop reacts
   sigemptyset(&action.sa_mask);
   sigaction(SIGTERM, &action, &old_term_);
   sigaction(SIGUSR1, &action, &old_usr1_);

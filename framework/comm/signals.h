@@ -6,11 +6,14 @@
 
 #include <csignal>
 
+#include "framework/comm/signal_stack.h"
+
 namespace heddle {
 
 class StopSignals {
  public:
-  // One at a time in a process: what a signal handler can reach is global.
+  // On the thread that calculates. One at a time in a process: what a signal handler can reach is
+  // global.
   StopSignals();
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
@@ -20,6 +23,7 @@ class StopSignals {
   int received() const;
 
  private:
+  SignalStack stack_;
   struct sigaction old_term_ {};
   struct sigaction old_usr1_ {};
 };

@@ -1,6 +1,7 @@
 #include "framework/device/thread_pool.h"
 
 #include <immintrin.h>
+#include <signal.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -17,6 +18,23 @@ namespace {
 void flush_denormals() {
   _mm_setcsr(_mm_getcsr() | 0x8040u);
 }
+
+// Workers take no signals: a handler that ran in the middle of a matrix product would write over it
+// (framework/comm/signal_stack.h). Those of the hardware, such as a fault, come all the same.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 // Spins this often before it sleeps: the gap between two ops of a step is a few microseconds.
 constexpr int kSpins = 2000;
@@ -67,6 +85,7 @@ struct ThreadPool::State {
 
 ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
   flush_denormals();
+  const SignalsBlocked inherited;
   for (int i = 1; i < threads; ++i) state_->workers.emplace_back([this] { state_->work(); });
 }
 

@@ -1,6 +1,7 @@
 #include "framework/device/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <atomic>
 #include <chrono>
@@ -32,6 +33,21 @@ TEST_P(PoolOfThreads, ManyShortRoundsLoseNothing) {
     pool.parallel_for(16, [&](int64_t i) { sums[static_cast<size_t>(i)] += i; });
   }
   for (int64_t i = 0; i < 16; ++i) EXPECT_EQ(sums[static_cast<size_t>(i)], 2000 * i);
+}
+
+TEST(ThreadPool, WorkersTakeNoSignalsAndTheCallerStillDoes) {
+  ThreadPool pool(3);
+  std::atomic<int> open{0};
+  const std::thread::id caller = std::this_thread::get_id();
+  const auto look = [&](int64_t) {
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, nullptr, &blocked);
+    const bool takes = sigismember(&blocked, SIGUSR1) == 0;
+    if (takes != (std::this_thread::get_id() == caller)) ++open;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));  // so that each thread gets some
+  };
+  pool.parallel_for(30, look);
+  EXPECT_EQ(open, 0);
 }
 
 TEST_P(PoolOfThreads, WorkersThatSleptAreWoken) {

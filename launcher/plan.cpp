@@ -39,7 +39,8 @@ ExitCode plan_verb(Session& session, const Options& options) {
   FileSystem& files = session.files();
   const PlanOptions wanted{.ranks = parse_ranks(options.ranks),
                            .memory = memory_limit(options.memory)};
-  const Config config = read_config(files, options.config, options.assignments);
+  Config config = read_config(files, options.config, options.assignments);
+  if (session.threads_given()) config.threads = session.pool().threads();
   PlanInput input = plan_input(files, config, options.length);
   const Machine machine =
       options.cluster.empty()

@@ -36,7 +36,8 @@ double all_reduce_seconds(const Machine& machine, double bytes, int64_t ranks, i
          sum_seconds(machine.network, bytes / static_cast<double>(here), nodes);
 }
 
-StepTime step_time(const Machine& machine, const RankPlan& plan, const MeshPlan& mesh) {
+StepTime step_time(const Machine& machine, const RankPlan& plan, const MeshPlan& mesh,
+                   int64_t threads) {
   const int64_t on_node = std::min(mesh.ranks(), machine.ranks_per_node);
   // Cores of a rank for what computes, and for what memory bounds.
   double cores = 1;
@@ -45,7 +46,9 @@ StepTime step_time(const Machine& machine, const RankPlan& plan, const MeshPlan&
     const auto all = static_cast<double>(machine.cores);
     const auto ranks = static_cast<double>(on_node);
     // Cores at work: a rank has one at least, as far as there are so many.
-    const double busy = std::min(all, std::max(1.0, std::floor(all / ranks)) * ranks);
+    const double each =
+        threads > 0 ? static_cast<double>(threads) : std::max(1.0, std::floor(all / ranks));
+    const double busy = std::min(all, each * ranks);
     const auto together = [&](double scaling) {
       return all > 1 ? 1 + (busy - 1) / (all - 1) * (scaling - 1) : 1;
     };

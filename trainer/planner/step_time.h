@@ -25,6 +25,8 @@ struct StepTime {
 // share a node, `in_node` to a node.
 double all_reduce_seconds(const Machine& machine, double bytes, int64_t ranks, int64_t in_node);
 
-StepTime step_time(const Machine& machine, const RankPlan& plan, const MeshPlan& mesh);
+// `threads` of a rank; 0: the cores of the node are shared out.
+StepTime step_time(const Machine& machine, const RankPlan& plan, const MeshPlan& mesh,
+                   int64_t threads = 0);
 
 }  // namespace heddle

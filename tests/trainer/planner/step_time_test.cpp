@@ -63,6 +63,9 @@ TEST(StepTime, RanksShareTheCoresOfANode) {
   EXPECT_DOUBLE_EQ(step_time(m, plan, {.data = 1}).products, 0.5);
   EXPECT_DOUBLE_EQ(step_time(m, plan, {.data = 2}).products, 1);
   EXPECT_DOUBLE_EQ(step_time(m, plan, {.data = 4}).products, 2);
+  // Unless the run says how many threads a rank has.
+  EXPECT_DOUBLE_EQ(step_time(m, plan, {.data = 1}, 1).products, 1);
+  EXPECT_DOUBLE_EQ(step_time(m, plan, {.data = 2}, 8).products, 1);
   EXPECT_DOUBLE_EQ(step_time(m, plan, {.data = 1}).elements, 1 / 1.5);
   EXPECT_DOUBLE_EQ(step_time(m, plan, {.data = 2}).elements, 2 / 1.5);
 }

@@ -28,9 +28,18 @@ uint64_t hash_of(const Signature& s) {
   return hash ^ (static_cast<uint64_t>(s.count) * 0x9e3779b97f4a7c15);
 }
 
-// "#7 barrier 'x' of ranks 0, 2", or "" if the entry no longer holds number `sequence`.
-std::string text_of(BoardChannel& channel, int64_t sequence) {
+// A collective as a rank has it on the board.
+struct Entered {
+  uint64_t hash = 0;
+  std::string text;  // "#7 barrier 'x' of ranks 0, 2"; "" if it is not there
+};
+
+// Number `sequence` of a channel, if its entry held that from before it was read until after: its
+// rank may write the next at any moment.
+Entered read(BoardChannel& channel, int64_t sequence) {
   BoardEntry& entry = channel.at(sequence);
+  if (entry.sequence.load(std::memory_order_acquire) != sequence) return {};
+  const uint64_t hash = entry.hash.load(std::memory_order_relaxed);
   const std::string operation = entry.operation.load();
   const std::string dtype = entry.dtype.load();
   Signature signature{.sequence = sequence,
@@ -39,8 +48,12 @@ std::string text_of(BoardChannel& channel, int64_t sequence) {
                       .count = entry.count.load(std::memory_order_relaxed),
                       .name = entry.name.load()};
   std::atomic_thread_fence(std::memory_order_acquire);
-  if (entry.sequence.load(std::memory_order_relaxed) != sequence) return "";
-  return to_string(signature) + channel.label.load();
+  if (entry.sequence.load(std::memory_order_relaxed) != sequence) return {};
+  return {hash, to_string(signature) + channel.label.load()};
+}
+
+std::string text_of(BoardChannel& channel, int64_t sequence) {
+  return read(channel, sequence).text;
 }
 
 // 'R' runs, 'S' sleeps, 'T' stopped, 'Z' dead, …; 'X' if it is not there.
@@ -147,12 +160,14 @@ std::string RankBoard::conflict(int channel, const Signature& mine, uint64_t has
   for (const int place : group.places) {
     BoardRank& other = page_.rank(place);
     BoardChannel& theirs = other.channels[static_cast<size_t>(channel)];
-    const uint64_t their_hash = theirs.at(mine.sequence).hash.load(std::memory_order_relaxed);
-    const std::string text = text_of(theirs, mine.sequence);
-    // What an earlier group of this channel has left there does not count.
-    if (text.empty() || theirs.group.load() != group.group) continue;
-    differ = differ || their_hash != hash;
-    sides.push_back({other.rank.load(std::memory_order_relaxed), text});
+    // What an earlier or a later group of this channel has there does not count. That rank may go
+    // from one to the next at any moment: only what was read while it was in this one is of it.
+    if (theirs.group.load() != group.group) continue;
+    Entered entered = read(theirs, mine.sequence);
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (entered.text.empty() || theirs.group.load() != group.group) continue;
+    differ = differ || entered.hash != hash;
+    sides.push_back({other.rank.load(std::memory_order_relaxed), std::move(entered.text)});
   }
   return differ ? mismatch_text(sides) : "";
 }

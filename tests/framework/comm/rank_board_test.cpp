@@ -4,7 +4,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <barrier>
 #include <csignal>
+#include <thread>
 
 #include "framework/comm/collectives.h"
 #include "framework/comm/shared_page.h"
@@ -90,6 +92,32 @@ TEST(RankBoard, GroupsDoNotMeetAndChannelsAreUsedAgain) {
   EXPECT_EQ(b.open({0, 2}, ""), left);
   EXPECT_EQ(b.enter(0, left, kReduce), "");
   EXPECT_EQ(b.enter(2, left, kReduce), "");
+}
+
+// A rank may look at another's channel in the very moment in which that one goes on to a new group.
+TEST(RankBoard, GroupsThatComeAndGoQuicklyAreNotMixedUp) {
+  constexpr int kGroups = 100000;
+  Boards b(2);
+  std::barrier meet(2);
+  std::vector<RankBoard::Offer> offers;
+  const auto live = [&](size_t me) {
+    std::string found;
+    for (int i = 0; i < kGroups; ++i) {
+      meet.arrive_and_wait();
+      if (me == 0) offers = {b.boards[0].offer(), b.boards[1].offer()};
+      meet.arrive_and_wait();
+      const int channel = b.boards[me].open(offers, "");
+      found += b.boards[me].enter(channel, i % 2 == 0 ? kBarrier : kReduce);
+      meet.arrive_and_wait();  // nobody leaves a collective before all have come
+      b.boards[me].close(channel);
+    }
+    return found;
+  };
+  std::string of_other;
+  std::thread other([&] { of_other = live(1); });
+  EXPECT_EQ(live(0), "");
+  other.join();
+  EXPECT_EQ(of_other, "");
 }
 
 TEST(RankBoard, WithoutAChannelLeftAGroupGoesUnwatched) {

@@ -8,19 +8,14 @@
 namespace heddle {
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, const Device& device) {
-  Tensor t;
-  t.shape_ = shape;
-  t.dtype_ = dtype;
-  t.device_ = device;
-  t.defined_ = true;
-  t.memory_ = device.is_meta() ? allocate_planned(t.bytes()) : allocate(t.bytes());
-  return t;
+  const int64_t bytes = shape.numel() * size_of(dtype);
+  return view(device.is_meta() ? allocate_planned(bytes) : allocate(bytes), shape, dtype, device);
 }
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, const Device& device) {
-  Tensor t = empty(shape, dtype, device);
-  if (t.memory_) std::memset(t.memory_.get(), 0, static_cast<size_t>(t.bytes()));
-  return t;
+  const int64_t bytes = shape.numel() * size_of(dtype);
+  return view(device.is_meta() ? allocate_planned(bytes) : allocate_zeroed(bytes), shape, dtype,
+              device);
 }
 
 Tensor Tensor::empty_like(const Tensor& other) {

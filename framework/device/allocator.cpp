@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <new>
@@ -19,6 +20,8 @@ namespace heddle {
 namespace {
 
 constexpr int64_t kHuge = int64_t{4} << 20;
+constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kSmallPage = 4096;
 
 // Four sizes an octave: at most a fifth of a block is unused, and nearby sizes share blocks.
 int64_t size_class(int64_t bytes) {
@@ -27,13 +30,31 @@ int64_t size_class(int64_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+size_t round_up(size_t size, size_t step) {
+  return (size + step - 1) / step * step;
+}
+
 std::byte* take_from_system(int64_t size) {
-  const size_t alignment = size >= kHuge ? size_t{2} << 20 : 64;
-  const size_t rounded = (static_cast<size_t>(size) + alignment - 1) / alignment * alignment;
+  const size_t alignment = size >= kHuge ? kHugePage : 64;
+  const size_t rounded = round_up(static_cast<size_t>(size), alignment);
   auto* block = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
   if (!block) throw std::bad_alloc();
   if (size >= kHuge) madvise(block, rounded, MADV_HUGEPAGE);
   return block;
+}
+
+// Pages of zeros, `size` bytes from a border of huge pages on.
+std::byte* map_zeros(size_t size) {
+  void* mapped = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) throw std::bad_alloc();
+  auto* begin = static_cast<std::byte*>(mapped);
+  const size_t before = round_up(reinterpret_cast<uintptr_t>(begin), kHugePage) -
+                        reinterpret_cast<uintptr_t>(begin);
+  if (before > 0) munmap(begin, before);
+  if (before < kHugePage) munmap(begin + before + size, kHugePage - before);
+  madvise(begin + before, size, MADV_HUGEPAGE);
+  return begin + before;
 }
 
 // Under AddressSanitizer only the bytes that were asked for may be touched, and none of a kept
@@ -150,6 +171,24 @@ std::shared_ptr<std::byte> allocate(int64_t bytes) {
   if (bytes == 0) return nullptr;
   const MemoryPool::Block block = real_pool().take(bytes);
   return {block.memory, [block](std::byte*) { real_pool().give(block); }};
+}
+
+std::shared_ptr<std::byte> allocate_zeroed(int64_t bytes) {
+  if (bytes < kHuge) {
+    std::shared_ptr<std::byte> block = allocate(bytes);
+    if (block) std::memset(block.get(), 0, static_cast<size_t>(bytes));
+    return block;
+  }
+  const size_t size = round_up(static_cast<size_t>(bytes), kSmallPage);
+  return {map_zeros(size),
+          [size, counted = CountedMemory(bytes)](std::byte* block) { munmap(block, size); }};
+}
+
+void expect_few_writes(std::span<std::byte> bytes) {
+  const auto begin = reinterpret_cast<uintptr_t>(bytes.data());
+  const uintptr_t first = round_up(begin, kSmallPage);
+  const uintptr_t last = (begin + bytes.size()) / kSmallPage * kSmallPage;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_NOHUGEPAGE);
 }
 
 MemoryStatistics memory_statistics() {

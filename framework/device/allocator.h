@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 namespace heddle {
 
@@ -29,6 +30,14 @@ struct MemoryStatistics {
 // A block of at least `bytes` bytes, contents undefined; returned to the pool when the last owner
 // lets go. 0 bytes give a null pointer. Throws std::bad_alloc when the system has no more.
 std::shared_ptr<std::byte> allocate(int64_t bytes);
+
+// The same, full of zero bytes. From 4 MiB on the block comes from the system and goes back there;
+// its pages take no memory until they are written.
+std::shared_ptr<std::byte> allocate_zeroed(int64_t bytes);
+
+// Of a large zeroed block: few of these bytes, far apart, will be written, so that pages are to be
+// small. To be said before the first write.
+void expect_few_writes(std::span<std::byte> bytes);
 
 MemoryStatistics memory_statistics();
 

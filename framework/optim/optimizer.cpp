@@ -6,6 +6,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "framework/device/allocator.h"
 #include "framework/optim/sgd.h"
 #include "framework/optim/sum_of_squares.h"
 #include "framework/parallel/tree.h"
@@ -76,7 +77,14 @@ Optimizer::Optimizer(const ParameterArena& parameters, GradientArena& gradients,
   }
   in_norm_ = order_of_norm(entries_);
   const auto add_state = [&](const char* name) {
-    states_.push_back({name, Tensor::zeros({owned_end - owned_begin}, DType::kF32, parameters.device())});
+    const Tensor state = Tensor::zeros({owned_end - owned_begin}, DType::kF32, parameters.device());
+    states_.push_back({name, state});
+    if (state.device().is_meta()) return;
+    for (const Entry& entry : entries_) {
+      if (!entry.gradient.sparse) continue;
+      expect_few_writes(std::as_writable_bytes(state.span<float>().subspan(
+          static_cast<size_t>(entry.offset), static_cast<size_t>(entry.last - entry.first))));
+    }
   };
   if (options_.kind == OptimizerOptions::Kind::kAdamW) {
     add_state("adam_m");

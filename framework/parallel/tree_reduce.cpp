@@ -7,6 +7,7 @@
 
 #include "framework/comm/collectives.h"
 #include "framework/core/error.h"
+#include "framework/core/tensor.h"
 #include "framework/device/allocator.h"
 #include "framework/parallel/tree.h"
 
@@ -112,9 +113,9 @@ struct TreeReducer::State {
   std::unique_ptr<Communicator> node;
   std::unique_ptr<Communicator> across;
   SharedArena arena;
-  std::vector<float> plain;  // the buffer otherwise
+  CountedMemory counted;  // the arena's part, in the allocator's books
+  Tensor plain;           // the buffer otherwise
   std::span<float> buffer;
-  CountedMemory counted;  // the buffer, in the allocator's books
 
   void choose_way(bool shared_memory);
   void reduce_in_buffer(std::span<float> values, std::string_view name);
@@ -153,12 +154,12 @@ TreeReducer::TreeReducer(Communicator& group, int64_t capacity, TreeReducerOptio
         group.size());
   State& s = *state_;
   s.choose_way(options.shared_memory);
-  s.counted = CountedMemory(capacity * static_cast<int64_t>(sizeof(float)));
   if (!s.node) {
-    s.plain.resize(static_cast<size_t>(capacity));
-    s.buffer = s.plain;
+    s.plain = Tensor::zeros({capacity});
+    s.buffer = s.plain.span<float>();
     return;
   }
+  s.counted = CountedMemory(capacity * static_cast<int64_t>(sizeof(float)));
   s.arena = s.node->allocate_shared(capacity * static_cast<int64_t>(sizeof(float)), "gradients");
   s.buffer = {reinterpret_cast<float*>(s.arena.mine()), static_cast<size_t>(capacity)};
 }

@@ -1,8 +1,12 @@
 #include "framework/device/allocator.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
+#include <fstream>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -31,6 +35,36 @@ TEST(Allocator, AFreedBlockIsHandedOutAgain) {
   }
   EXPECT_GE(memory_statistics().kept, 100000);
   EXPECT_EQ(allocate(99000).get(), first);
+}
+
+TEST(Allocator, ZeroedBlocksAreZeroAndCounted) {
+  for (const int64_t bytes : {int64_t{100}, int64_t{9'000'001}}) {
+    { std::memset(allocate(bytes).get(), 1, static_cast<size_t>(bytes)); }  // kept for the next
+    const int64_t before = memory_statistics().in_use;
+    {
+      const auto block = allocate_zeroed(bytes);
+      EXPECT_EQ(memory_statistics().in_use, before + bytes);
+      EXPECT_EQ(std::count(block.get(), block.get() + bytes, std::byte{0}), bytes);
+      block.get()[bytes - 1] = std::byte{1};
+    }
+    EXPECT_EQ(memory_statistics().in_use, before);
+  }
+}
+
+int64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  int64_t size = 0, resident = 0;
+  file >> size >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+TEST(Allocator, ZeroedBlockTakesNoMemoryWhereItIsNotWritten) {
+  constexpr int64_t kBytes = int64_t{256} << 20;
+  const int64_t before = resident_bytes();
+  const auto block = allocate_zeroed(kBytes);
+  expect_few_writes({block.get(), size_t{kBytes}});
+  for (int64_t at = 0; at < kBytes; at += 1 << 20) block.get()[at] = std::byte{1};
+  EXPECT_LT(resident_bytes() - before, int64_t{32} << 20);
 }
 
 TEST(Allocator, StatisticsFollowTheBlocks) {

@@ -23,6 +23,9 @@ constexpr std::array<int64_t, 7> kBlockHeights = {72, 64, 48, 24, 16, 8, 1};
 // The heights of a rest: few, so that few kernels are made; close, so that few rows are padding.
 constexpr int64_t kHeightStep = 4;
 
+// Two orders of adding up the same thirty products agree on every second or third sum, not on 64.
+constexpr int64_t kTrialNumbers = 64;
+
 // oneDNN works with OpenMP's threads; here the pool's threads each call it for themselves.
 class OneOpenMPThread {
  public:
@@ -112,7 +115,7 @@ struct Gemm::Product {
 struct Gemm::State {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   memory::desc plain, packed;   // b's layouts; packed is the library's choice for the block height
-  std::vector<float> expected;  // what the trial row gives
+  std::vector<float> expected;  // what the trial rows give
   std::mutex mutex;             // guards what follows
   std::map<std::pair<Layout, int64_t>, std::unique_ptr<Product>> products;  // null: not to be used
 
@@ -150,26 +153,34 @@ std::unique_ptr<Gemm::Product> Gemm::State::make(const Shape& shape, int64_t hei
   return product;
 }
 
-// The result of one and the same row in every place; empty if its bits are not the same everywhere.
-// An order of addition does not depend on the numbers, so one trial tells for all.
+// The results of some rows, each in every place; empty if the bits of one are not the same
+// everywhere. An order of addition does not depend on the numbers, so a trial tells for all; but two
+// orders may well agree on one number, so it takes kTrialNumbers.
 std::vector<float> Gemm::State::trial(const Shape& shape, const Product& product) const {
   const int64_t height = product.height;
-  const std::vector<float> row = numbers(shape.depth);
-  std::vector<float> a(static_cast<size_t>(height * shape.depth));
-  for (int64_t r = 0; r < height; ++r) std::ranges::copy(row, a.begin() + r * shape.depth);
   std::vector<float> b = numbers(static_cast<int64_t>(plain.get_size() / sizeof(float)));
   if (product.b != plain) {
     std::vector<float> packed_b(product.b.get_size() / sizeof(float));
     reorder(product.b, b.data(), packed_b.data());
     b = std::move(packed_b);
   }
+  const int64_t rows = (kTrialNumbers + shape.columns - 1) / shape.columns;
+  const std::vector<float> tried = numbers(rows * shape.depth);
+  std::vector<float> a(static_cast<size_t>(height * shape.depth));
   std::vector<float> c(static_cast<size_t>((height - 1) * shape.stride + shape.columns));
-  product.run(a.data(), b.data(), c.data());
-  std::vector<float> result(c.begin(), c.begin() + shape.columns);
-  for (int64_t r = 0; r < height; ++r) {
-    if (!same_bits(c.data() + r * shape.stride, result)) return {};
+  std::vector<float> results;
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t r = 0; r < height; ++r) {
+      std::copy_n(tried.begin() + row * shape.depth, shape.depth, a.begin() + r * shape.depth);
+    }
+    product.run(a.data(), b.data(), c.data());
+    const std::vector<float> result(c.begin(), c.begin() + shape.columns);
+    for (int64_t r = 0; r < height; ++r) {
+      if (!same_bits(c.data() + r * shape.stride, result)) return {};
+    }
+    results.insert(results.end(), result.begin(), result.end());
   }
-  return result;
+  return results;
 }
 
 Gemm::Gemm(const Shape& shape) : shape_(shape), state_(std::make_unique<State>()) {

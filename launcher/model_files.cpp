@@ -1,6 +1,7 @@
 // heddle import | export: Hugging Face folder <-> checkpoint.
 #include <memory>
 
+#include "launcher/model_options.h"
 #include "launcher/program.h"
 #include "trainer/convert.h"
 
@@ -9,17 +10,20 @@ namespace heddle {
 void add_import(Program& program) {
   struct Options {
     std::string folder, output;
+    TensorOption tensor;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* verb = program.verb("import", "A Hugging Face folder as a checkpoint.",
-                                "heddle import models/minilm -o checkpoints/minilm");
+  CLI::App* verb =
+      program.verb("import", "A Hugging Face folder as a checkpoint.",
+                   "heddle import models/minilm -o checkpoints/minilm\n"
+                   "  mpirun -n 4 heddle import models/large -o checkpoints/large --tensor 4");
   verb->add_option("FOLDER", options->folder, "config.json, model.safetensors, tokenizer files")
       ->required();
   verb->add_option("-o,--output", options->output, "a folder that does not exist yet")->required();
+  options->tensor.add_to(*verb, "others share the writing");
   program.on_run(verb, [options](Session& session) {
-    if (session.root()) {
-      session.note(import_folder(session.files(), options->folder, options->output));
-    }
+    session.note(import_folder(session.files(), options->folder, options->output,
+                               options->tensor.mesh(session)));
     return ExitCode::kDone;
   });
 }

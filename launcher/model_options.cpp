@@ -2,12 +2,15 @@
 
 namespace heddle {
 
-void ModelOptions::add_to(CLI::App& verb) {
-  verb.add_option("MODEL", path, "a run, a checkpoint or a Hugging Face folder")->required();
-  verb.add_option("--tensor", tensor,
-                  "ranks that share each matrix of the model; others share rows")
+void TensorOption::add_to(CLI::App& verb, const std::string& others) {
+  verb.add_option("--tensor", ranks, "ranks that share each matrix of the model; " + others)
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+}
+
+void ModelOptions::add_to(CLI::App& verb) {
+  verb.add_option("MODEL", path, "a run, a checkpoint or a Hugging Face folder")->required();
+  tensor.add_to(verb, "others share rows");
 }
 
 }  // namespace heddle

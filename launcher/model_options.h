@@ -9,13 +9,22 @@
 
 namespace heddle {
 
+// How the ranks of the job share a model.
+struct TensorOption {
+  int ranks = 1;
+
+  // `others` ends the help: what ranks do that hold the same part of the model.
+  void add_to(CLI::App& verb, const std::string& others);
+  Mesh mesh(Session& session) const { return {session.world(), {.tensor = ranks}}; }
+};
+
 struct ModelOptions {
   std::string path;
-  int tensor = 1;
+  TensorOption tensor;
 
   void add_to(CLI::App& verb);
   // The ranks of this job.
-  Mesh mesh(Session& session) const { return {session.world(), {.tensor = tensor}}; }
+  Mesh mesh(Session& session) const { return tensor.mesh(session); }
 };
 
 }  // namespace heddle

@@ -128,6 +128,13 @@ std::string resolve(FileSystem& files, const std::string& path) {
       "them with save_pretrained(..., safe_serialization=True)");
 }
 
+// Bytes of a tensor's content.
+uint64_t content_bytes(const SafetensorsTensor& tensor) {
+  auto bytes = static_cast<uint64_t>(size_of(tensor.dtype));
+  for (const int64_t extent : tensor.shape) bytes *= static_cast<uint64_t>(extent);
+  return bytes;
+}
+
 std::string first_few(const std::vector<std::string>& problems) {
   constexpr size_t kShown = 8;
   std::string text;
@@ -281,10 +288,7 @@ void write_safetensors(FileSystem& files, const std::string& path,
   if (!metadata.empty()) header[kMetadata] = metadata;
   uint64_t reached = 0;
   for (const SafetensorsTensor& tensor : tensors) {
-    auto bytes = static_cast<uint64_t>(size_of(tensor.dtype));
-    for (const int64_t extent : tensor.shape) bytes *= static_cast<uint64_t>(extent);
-    check(bytes == tensor.bytes.size(), "[write_safetensors] '{}' has {} bytes. Expected {}.",
-          tensor.name, tensor.bytes.size(), bytes);
+    const uint64_t bytes = content_bytes(tensor);
     check(tensor.name != kMetadata && !header.contains(tensor.name),
           "[write_safetensors] the name '{}' is taken", tensor.name);
     header[tensor.name] = {{"dtype", format_name(tensor.dtype)},
@@ -300,8 +304,12 @@ void write_safetensors(FileSystem& files, const std::string& path,
     file.write_at(sizeof header_bytes, std::as_bytes(std::span(text)));
     uint64_t offset = sizeof header_bytes + header_bytes;
     for (const SafetensorsTensor& tensor : tensors) {
-      file.write_at(offset, tensor.bytes);
-      offset += tensor.bytes.size();
+      const std::span<const std::byte> bytes = tensor.read ? tensor.read() : tensor.bytes;
+      check(bytes.size() == content_bytes(tensor),
+            "[write_safetensors] '{}' has {} bytes. Expected {}.", tensor.name, bytes.size(),
+            content_bytes(tensor));
+      file.write_at(offset, bytes);
+      offset += bytes.size();
     }
   });
 }
@@ -313,13 +321,14 @@ void write_safetensors_folder(FileSystem& files, const std::string& folder,
   uint64_t shard_bytes = 0;
   uint64_t total_bytes = 0;
   for (const SafetensorsTensor& tensor : tensors) {
-    if (!shards.back().empty() && shard_bytes + tensor.bytes.size() > max_shard_bytes) {
+    const uint64_t bytes = content_bytes(tensor);
+    if (!shards.back().empty() && shard_bytes + bytes > max_shard_bytes) {
       shards.emplace_back();
       shard_bytes = 0;
     }
     shards.back().push_back(tensor);
-    shard_bytes += tensor.bytes.size();
-    total_bytes += tensor.bytes.size();
+    shard_bytes += bytes;
+    total_bytes += bytes;
   }
   make_directories(files, folder);
   if (shards.size() == 1) {

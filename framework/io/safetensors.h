@@ -12,6 +12,7 @@
 // The format has no checksum: a flip in the data goes unseen, so record `hash_file` of `paths()`.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -69,12 +70,14 @@ class SafetensorsFile {
   std::vector<std::unique_ptr<Mapping>> mappings_;
 };
 
-// A tensor to write. `bytes` is its content in row-major order.
+// A tensor to write. `bytes` is its content in row-major order. Where `read` is set, it gives the
+// content instead, when it is written; that need stay only until the next tensor is read.
 struct SafetensorsTensor {
   std::string name;
   DType dtype = DType::kF32;
   std::vector<int64_t> shape;
   std::span<const std::byte> bytes;
+  std::function<std::span<const std::byte>()> read = {};
 };
 
 using SafetensorsMetadata = std::map<std::string, std::string>;

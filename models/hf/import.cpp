@@ -16,6 +16,9 @@
 namespace heddle {
 namespace {
 
+// Elements of a tensor that are read before its pages are given back.
+constexpr int64_t kElementsAtOnce = 1 << 20;
+
 // Elements [first, first + count) of a tensor.
 void convert_to_f32(const SafetensorsEntry& entry, size_t first, size_t count, float* to) {
   const size_t size = static_cast<size_t>(size_of(entry.dtype));
@@ -200,13 +203,19 @@ class Importer {
     if (parameter.value.device().is_meta()) return;
     const int64_t each = parameter.whole_shape().numel() / static_cast<int64_t>(found.parts.size());
     float* to = parameter.value.data<float>();
+    int64_t released = 0;  // all before it
     for_each_run(parameter, [&](ShardRun run) {
       while (run.count > 0) {  // a run may go on in the next tensor
         const int64_t begin = run.whole % each;
-        const int64_t count = std::min(run.count, each - begin);
-        convert_to_f32(source_->at(found.parts[static_cast<size_t>(run.whole / each)]),
-                       static_cast<size_t>(begin), static_cast<size_t>(count), to + run.local);
+        const int64_t count = std::min({run.count, each - begin, kElementsAtOnce});
+        const std::string& part = found.parts[static_cast<size_t>(run.whole / each)];
+        convert_to_f32(source_->at(part), static_cast<size_t>(begin), static_cast<size_t>(count),
+                       to + run.local);
         run = {run.local + count, run.whole + count, run.count - count};
+        // A slice of columns comes by every page of the tensor.
+        if (run.whole - released < kElementsAtOnce) continue;
+        source_->release(part);
+        released = run.whole;
       }
     });
     for (const std::string& part : found.parts) source_->release(part);

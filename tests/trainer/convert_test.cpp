@@ -9,6 +9,7 @@
 #include "tests/support/tensors.h"
 #include "tests/trainer/serving.h"
 #include "trainer/checkpointing.h"
+#include "trainer/run_differences.h"
 
 namespace heddle {
 namespace {
@@ -23,6 +24,19 @@ class Convert : public testing::Test {
     return served->model(served->batch(kTexts));
   }
 
+  // What is told of an import on so many ranks, `tensor` of which share the model.
+  std::string import(const std::string& folder, const std::string& output, int ranks = 1,
+                     int tensor = 1) {
+    std::string told;
+    run_threads(ranks, [&](Communicator& world) {
+      PosixFileSystem files;
+      const std::string mine =
+          import_folder(files, folder, output, Mesh(world, {.tensor = tensor}));
+      if (world.rank() == 0) told = mine;
+    });
+    return told;
+  }
+
   Scratch scratch_;
   PosixFileSystem files_;
 };
@@ -34,7 +48,7 @@ TEST_F(Convert, AFolderComesBackAsItWas) {
     const std::string folder = model_folder(scratch_, name, head);
     const std::string checkpoint = scratch_.path(name + "-checkpoint");
     const std::string back = scratch_.path(name + "-back");
-    EXPECT_TRUE(has(import_folder(files_, folder, checkpoint), "M parameters of " + folder));
+    EXPECT_TRUE(has(import(folder, checkpoint), "M parameters of " + folder));
     export_model(files_, checkpoint, back);
     for (const char* file : {"config.json", "model.safetensors", "tokenizer.json"}) {
       EXPECT_TRUE(read_file(files_, folder + "/" + file) == read_file(files_, back + "/" + file))
@@ -45,9 +59,41 @@ TEST_F(Convert, AFolderComesBackAsItWas) {
   }
 }
 
+TEST_F(Convert, AnImportIsTheSameOnAnyMesh) {
+  const std::string folder = starting_folder(scratch_, "folder");  // of 2 heads
+  const std::string one = scratch_.path("one");
+  import(folder, one);
+  struct Ranks {
+    int all, tensor;
+  };
+  for (const auto& [ranks, tensor] : {Ranks{2, 2}, Ranks{2, 1}, Ranks{4, 2}}) {
+    const std::string other = scratch_.path(fmt::format("{}of{}", tensor, ranks));
+    import(folder, other, ranks, tensor);
+    EXPECT_FALSE(compare_checkpoints(files_, one, other).first) << other;
+    EXPECT_TRUE(verify_checkpoint(files_, other).is_good());
+    const CheckpointReader a(files_, one), b(files_, other);
+    EXPECT_EQ(a.state().parts, b.state().parts);
+    EXPECT_EQ(a.hash("model.safetensors"), b.hash("model.safetensors"));
+    export_model(files_, other, other + "-back");
+    EXPECT_TRUE(read_file(files_, folder + "/model.safetensors") ==
+                read_file(files_, other + "-back/model.safetensors"));
+    if (ranks == tensor) {  // each rank has written its slices
+      EXPECT_TRUE(files_.exists(other + "/shard-001.h5"));
+    }
+  }
+}
+
+TEST_F(Convert, AnImportInMoreSlicesThanHeadsIsRefused) {
+  const std::string folder = starting_folder(scratch_, "folder");
+  const Caught refused = caught([&] { import(folder, scratch_.path("checkpoint"), 4, 4); });
+  EXPECT_TRUE(has(refused.what, "4 slices (numerics.tensor, parallel.tensor) of a model with 2"));
+  EXPECT_FALSE(files_.exists(scratch_.path("checkpoint")));
+  EXPECT_FALSE(files_.exists(scratch_.path("checkpoint.import")));
+}
+
 TEST_F(Convert, AnImportRecordsTheHashOfTheWeights) {
   const std::string folder = model_folder(scratch_, "folder");
-  import_folder(files_, folder, scratch_.path("deep/in/checkpoint"));
+  import(folder, scratch_.path("deep/in/checkpoint"));
   const CheckpointReader reader(files_, scratch_.path("deep/in/checkpoint"));
   EXPECT_EQ(reader.hash("model.safetensors"), hash_file(files_, folder + "/model.safetensors"));
   EXPECT_EQ(reader.state().step, 0);
@@ -57,7 +103,7 @@ TEST_F(Convert, AnImportRecordsTheHashOfTheWeights) {
 
 TEST_F(Convert, AnImportNeverReplacesWhatIsThere) {
   const std::string folder = model_folder(scratch_, "folder");
-  const Caught refused = caught([&] { import_folder(files_, folder, folder); });
+  const Caught refused = caught([&] { import(folder, folder); });
   EXPECT_EQ(refused.code, ExitCode::kInput);
   EXPECT_TRUE(has(refused.what, "/folder: exists already"));
   EXPECT_TRUE(has(refused.hint, "a folder of its own"));
@@ -69,7 +115,7 @@ TEST_F(Convert, AnImportTellsWhichHeadStartsAfresh) {
   const size_t at = config.find("\"1\": \"b\"");
   ASSERT_NE(at, std::string::npos) << config;
   write_file_atomically(files_, folder + "/config.json", config.insert(at, "\"2\": \"c\", "));
-  const std::string told = import_folder(files_, folder, scratch_.path("checkpoint"));
+  const std::string told = import(folder, scratch_.path("checkpoint"));
   EXPECT_TRUE(has(told, "a fresh head: "));
   EXPECT_TRUE(has(told, "head.out.weight"));
 }

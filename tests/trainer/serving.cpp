@@ -24,7 +24,8 @@ std::string model_folder(const Scratch& scratch, const std::string& name, const 
   const ParameterArena arena(model, Device::cpu());
   initialize(arena, 17);
   PosixFileSystem files;
-  export_folder(files, scratch.path(name), config, named_parameters(model), tokenizer->files());
+  export_folder(files, scratch.path(name), config, parts_of(named_parameters(model)),
+                tokenizer->files());
   return scratch.path(name);
 }
 

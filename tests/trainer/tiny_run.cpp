@@ -97,7 +97,8 @@ std::string starting_folder(const Scratch& scratch, const std::string& name,
     if (of == poisoned) parameter->value.data<float>()[0] = NAN;
   }
   PosixFileSystem files;
-  export_folder(files, scratch.path(name), config, named_parameters(model), tokenizer->files());
+  export_folder(files, scratch.path(name), config, parts_of(named_parameters(model)),
+                tokenizer->files());
   return scratch.path(name);
 }
 

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "framework/comm/mpi_environment.h"
+#include "framework/device/allocator.h"
 #include "launcher/program.h"
 
 namespace heddle {
@@ -30,6 +31,11 @@ Failure describe(const std::exception_ptr& error) {
     std::string text = e.what();
     if (!e.hint().empty()) text += "\n  " + e.hint();
     return {e.code(), text};
+  } catch (const MemoryLimitReached& e) {
+    return {ExitCode::kInput,
+            fmt::format("{}\n  a smaller batch.micro_tokens, more ranks that share "
+                        "the model, or a higher --memory-limit, may help",
+                        e.what())};
   } catch (const std::bad_alloc&) {
     return {ExitCode::kInternal,
             "out of memory\n  a smaller batch.micro_tokens, or more ranks, may help"};

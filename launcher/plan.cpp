@@ -14,17 +14,11 @@ struct Options {
   std::string config;
   std::vector<std::string> assignments;
   std::string ranks = "1";
-  std::string memory, cluster, json;
+  std::optional<int64_t> memory;
+  std::string cluster, json;
   int64_t length = 0;
   bool describe = false;
 };
-
-std::optional<int64_t> memory_limit(const std::string& text) {
-  if (text.empty()) return std::nullopt;
-  if (const auto size = ByteSize::parse(text)) return size->bytes;
-  throw Error(ExitCode::kInput, fmt::format("--memory {}. Expected {}", text, ByteSize::kForm),
-              "heddle plan --help shows how it is used");
-}
 
 ExitCode plan_verb(Session& session, const Options& options) {
   if (!session.root()) return ExitCode::kDone;
@@ -37,8 +31,7 @@ ExitCode plan_verb(Session& session, const Options& options) {
                 "heddle plan --help shows how it is used");
   }
   FileSystem& files = session.files();
-  const PlanOptions wanted{.ranks = parse_ranks(options.ranks),
-                           .memory = memory_limit(options.memory)};
+  const PlanOptions wanted{.ranks = parse_ranks(options.ranks), .memory = options.memory};
   Config config = read_config(files, options.config, options.assignments);
   if (session.threads_given()) config.threads = session.pool().threads();
   PlanInput input = plan_input(files, config, options.length);
@@ -69,7 +62,8 @@ void add_plan(Program& program) {
                    "how many: 4, 1,2,16 or 1..64 (powers of two, and the ends)")
       ->capture_default_str();
   verb->add_option("--memory", options->memory,
-                   "bytes that a rank may have, such as '16 GiB'; otherwise as the machine has");
+                   "bytes that a rank may have, such as '16 GiB'; otherwise as the machine has")
+      ->transform(as_bytes());
   verb->add_option("--cluster", options->cluster,
                    "a YAML file about machines that are not here; otherwise this one is measured");
   verb->add_option("--length", options->length,

@@ -6,8 +6,19 @@
 #include <vector>
 
 #include "framework/core/nearest_name.h"
+#include "trainer/planner/machine.h"
 
 namespace heddle {
+
+CLI::Validator as_bytes() {
+  const auto to_number = [](std::string& text) {
+    const auto size = ByteSize::parse(text);
+    if (!size) return fmt::format("{}. Expected {}", text, ByteSize::kForm);
+    text = std::to_string(size->bytes);
+    return std::string();
+  };
+  return {to_number, "BYTES"};
+}
 
 Program::Program()
     : app_("Heddle trains and serves transformer models across ranks: MPI processes, CPU cores.",
@@ -32,6 +43,11 @@ CLI::App* Program::verb(const std::string& name, const std::string& what,
   verb->add_option("--threads", common_.threads,
                    "threads of each rank; 0: the cores of the node, shared by its ranks")
       ->check(CLI::Range(0, 4096));
+  verb->add_option(
+          "--memory-limit", common_.memory_limit,
+          "bytes of each rank's tensors, such as '2 GiB', beyond which it ends; files that "
+          "are mapped and the program itself, some 100 MiB, come on top")
+      ->transform(as_bytes());
   verb->add_flag("--quiet", common_.quiet, "warnings and results only");
   return verb;
 }

@@ -16,6 +16,9 @@
 
 namespace heddle {
 
+// For options that are bytes, such as '16 GiB'.
+CLI::Validator as_bytes();
+
 class Program {
  public:
   using Run = std::function<ExitCode(Session& session)>;

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "framework/comm/collectives.h"
+#include "framework/device/allocator.h"
 #include "launcher/threads.h"
 
 namespace heddle {
@@ -28,6 +29,7 @@ Session::Session(Communicator& world, const CommonOptions& options)
     throw Error(ExitCode::kInput, "--device cuda: not yet",
                 "this version runs on CPU: leave --device out");
   }
+  set_memory_limit(options.memory_limit);
 }
 
 void Session::print(const std::string& text) const {

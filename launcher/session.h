@@ -18,11 +18,13 @@ struct CommonOptions {
   std::string device = "auto";  // auto | cpu | cuda
   int threads = 0;              // 0: its part of the cores (threads.h)
   bool quiet = false;
+  int64_t memory_limit = 0;  // bytes of each rank's tensors; 0: none
 };
 
 class Session {
  public:
-  // Collective. Throws Error(kInput) for a device that is not there.
+  // Collective. Limits the process's memory, if `options` say so. Throws Error(kInput) for a device
+  // that is not there.
   Session(Communicator& world, const CommonOptions& options);
 
   Communicator& world() { return world_; }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -90,15 +91,17 @@ class MemoryPool {
     for (auto it = kept_.lower_bound(size); it != kept_.end() && it->first <= size * 2; ++it) {
       if (it->second.empty()) continue;
       Block block = it->second.back();
+      const int64_t more = std::max<int64_t>(0, bytes - block.touched);
+      if (!has_room(more)) continue;
       it->second.pop_back();
       statistics_.kept -= block.size;
-      const int64_t more = std::max<int64_t>(0, bytes - block.touched);
       block.touched += more;
       block.bytes = bytes;
       count(bytes, more);
       allow_only(block.memory, bytes, size);
       return block;
     }
+    require_room(bytes);
     const Block block{on_paper_ ? nullptr : take_from_system(size), size, bytes, bytes};
     allow_only(block.memory, bytes, size);
     count(bytes, bytes);
@@ -115,20 +118,18 @@ class MemoryPool {
 
   void release() {
     std::lock_guard lock(mutex_);
-    for (auto& [size, blocks] : kept_) {
-      for (const Block& block : blocks) {
-        allow_only(block.memory, block.size, block.size);
-        std::free(block.memory);
-        statistics_.kept -= size;
-        statistics_.held -= block.touched;
-      }
-    }
-    kept_.clear();
+    release_kept();
   }
 
   void count_outside(int64_t bytes) {
     std::lock_guard lock(mutex_);
+    if (bytes > 0) require_room(bytes);
     count(bytes, bytes);
+  }
+
+  void set_limit(int64_t bytes) {
+    std::lock_guard lock(mutex_);
+    limit_ = bytes;
   }
 
   void reset_high_water() {
@@ -143,6 +144,26 @@ class MemoryPool {
   }
 
  private:
+  bool has_room(int64_t bytes) const { return limit_ == 0 || statistics_.held + bytes <= limit_; }
+
+  void require_room(int64_t bytes) {
+    if (has_room(bytes)) return;
+    release_kept();
+    if (!has_room(bytes)) throw MemoryLimitReached(bytes, statistics_.in_use, limit_);
+  }
+
+  void release_kept() {
+    for (auto& [size, blocks] : kept_) {
+      for (const Block& block : blocks) {
+        allow_only(block.memory, block.size, block.size);
+        std::free(block.memory);
+        statistics_.kept -= size;
+        statistics_.held -= block.touched;
+      }
+    }
+    kept_.clear();
+  }
+
   void count(int64_t in_use, int64_t held) {
     MemoryStatistics& s = statistics_;
     s.in_use += in_use;
@@ -155,9 +176,16 @@ class MemoryPool {
   std::mutex mutex_;
   std::map<int64_t, std::vector<Block>> kept_;  // by size
   MemoryStatistics statistics_;
+  int64_t limit_ = 0;  // of bytes held; 0: none
 };
 
 namespace {
+
+std::string in_mib(int64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f MiB", static_cast<double>(bytes) / (1 << 20));
+  return text;
+}
 
 // Part of the process like malloc itself; never destroyed, since tensors may outlive main.
 MemoryPool& real_pool() {
@@ -166,6 +194,14 @@ MemoryPool& real_pool() {
 }
 
 }  // namespace
+
+MemoryLimitReached::MemoryLimitReached(int64_t asked, int64_t in_use, int64_t limit)
+    : text_("out of memory: " + in_mib(asked) + " more were asked for with " + in_mib(in_use) +
+            " in use. The limit is " + in_mib(limit)) {}
+
+void set_memory_limit(int64_t bytes) {
+  real_pool().set_limit(bytes);
+}
 
 std::shared_ptr<std::byte> allocate(int64_t bytes) {
   if (bytes == 0) return nullptr;
@@ -180,8 +216,9 @@ std::shared_ptr<std::byte> allocate_zeroed(int64_t bytes) {
     return block;
   }
   const size_t size = round_up(static_cast<size_t>(bytes), kSmallPage);
+  CountedMemory counted(bytes);
   return {map_zeros(size),
-          [size, counted = CountedMemory(bytes)](std::byte* block) { munmap(block, size); }};
+          [size, counted = std::move(counted)](std::byte* block) { munmap(block, size); }};
 }
 
 void expect_few_writes(std::span<std::byte> bytes) {

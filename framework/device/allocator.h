@@ -13,7 +13,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <span>
+#include <string>
 
 namespace heddle {
 
@@ -28,7 +30,8 @@ struct MemoryStatistics {
 };
 
 // A block of at least `bytes` bytes, contents undefined; returned to the pool when the last owner
-// lets go. 0 bytes give a null pointer. Throws std::bad_alloc when the system has no more.
+// lets go. 0 bytes give a null pointer. Throws std::bad_alloc when the system has no more, and
+// MemoryLimitReached when set_memory_limit() allows no more.
 std::shared_ptr<std::byte> allocate(int64_t bytes);
 
 // The same, full of zero bytes. From 4 MiB on the block comes from the system and goes back there;
@@ -38,6 +41,19 @@ std::shared_ptr<std::byte> allocate_zeroed(int64_t bytes);
 // Of a large zeroed block: few of these bytes, far apart, will be written, so that pages are to be
 // small. To be said before the first write.
 void expect_few_writes(std::span<std::byte> bytes);
+
+class MemoryLimitReached : public std::bad_alloc {
+ public:
+  MemoryLimitReached(int64_t asked, int64_t in_use, int64_t limit);
+  const char* what() const noexcept override { return text_.c_str(); }
+
+ private:
+  std::string text_;
+};
+
+// From now on no more than so many bytes are held, here and by CountedMemory; free blocks are given
+// back before anything is refused. 0: no limit.
+void set_memory_limit(int64_t bytes);
 
 MemoryStatistics memory_statistics();
 
@@ -50,7 +66,7 @@ void release_kept_memory();
 class MemoryPool;
 
 // Bytes of tensors whose memory comes from elsewhere (shared between processes), counted in
-// memory_statistics() for the life of this object.
+// memory_statistics() for the life of this object. Throws MemoryLimitReached as allocate() does.
 class CountedMemory {
  public:
   CountedMemory() = default;

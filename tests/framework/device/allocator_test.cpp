@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <fstream>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -104,6 +105,51 @@ TEST(Allocator, MemoryFromElsewhereIsCounted) {
     EXPECT_EQ(memory_statistics().in_use, before + 5000);
   }
   EXPECT_EQ(memory_statistics().in_use, before);
+}
+
+// Lets the tests that follow allocate again.
+struct Limited {
+  explicit Limited(int64_t bytes) { set_memory_limit(bytes); }
+  ~Limited() { set_memory_limit(0); }
+};
+
+std::string refusal(int64_t bytes) {
+  try {
+    allocate(bytes);
+  } catch (const std::bad_alloc& error) {
+    return error.what();
+  }
+  return "none";
+}
+
+TEST(Allocator, ALimitIsKeptToTheByteAndTold) {
+  release_kept_memory();
+  const int64_t before = memory_statistics().held;
+  const Limited limited(before + (3 << 20));
+  const auto two = allocate(2 << 20);
+  EXPECT_EQ(refusal(1 << 20), "none");
+  release_kept_memory();
+  const std::string told = refusal((1 << 20) + 1);
+  EXPECT_EQ(told.find("out of memory: 1.0 MiB more were asked for with "), 0u) << told;
+  EXPECT_NE(told.find(" MiB in use. The limit is "), std::string::npos) << told;
+  EXPECT_EQ(memory_statistics().held, before + (2 << 20));
+  EXPECT_THROW(CountedMemory((1 << 20) + 1), MemoryLimitReached);
+  EXPECT_EQ(memory_statistics().held, before + (2 << 20));
+}
+
+TEST(Allocator, FreeBlocksAreGivenBackBeforeTheLimitRefuses) {
+  release_kept_memory();
+  const Limited limited(memory_statistics().held + (3 << 20));
+  { const auto kept = allocate(2 << 20); }
+  EXPECT_EQ(memory_statistics().kept, 2 << 20);
+  EXPECT_EQ(refusal(3 << 20), "none");
+  release_kept_memory();
+  // A kept block may be large enough, and the part that nobody has touched too much.
+  { const auto kept = allocate((2 << 20) + 1); }
+  const auto other = allocate((1 << 20) - 2);
+  EXPECT_EQ(memory_statistics().held, memory_statistics().in_use + (2 << 20) + 1);
+  EXPECT_EQ(refusal((2 << 20) + 2), "none");
+  EXPECT_NE(refusal((2 << 20) + 3), "none");
 }
 
 TEST(Allocator, TheHighWaterMarkStartsAnew) {

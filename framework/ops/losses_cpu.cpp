@@ -2,8 +2,7 @@
 #include <cmath>
 #include <vector>
 
-#include "framework/autograd/leaves.h"
-#include "framework/ops/detail/leaf_tree.h"
+#include "framework/ops/detail/leaf_sum.h"
 #include "framework/ops/detail/parallel_rows.h"
 #include "framework/ops/losses.h"
 
@@ -19,17 +18,7 @@ double sum_rows(Cpu on, int64_t rows, int64_t cost, RowValue&& row_value) {
   parallel_rows(on, rows, cost, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) values[static_cast<size_t>(row)] = row_value(row);
   });
-  const auto leaves = leaves_of(rows);
-  std::vector<double> sums(leaves->size() - 1, 0.0);
-  for (size_t leaf = 0; leaf < sums.size(); ++leaf) {
-    for (int64_t row = (*leaves)[leaf]; row < (*leaves)[leaf + 1]; ++row) {
-      sums[leaf] += values[static_cast<size_t>(row)];
-    }
-  }
-  merge_leaves(static_cast<int64_t>(sums.size()), [&](int64_t into, int64_t from) {
-    sums[static_cast<size_t>(into)] += sums[static_cast<size_t>(from)];
-  });
-  return sums.empty() ? 0.0 : sums[0];
+  return sum_over_leaves(values);
 }
 
 const float* row_of(const Tensor& t, int64_t row) {

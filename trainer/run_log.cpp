@@ -41,9 +41,9 @@ void RunLog::open(const CheckpointReader* checkpoint, std::optional<int64_t> las
   }
   if (!checkpoint) {
     Json details = {{"ranks", env_.world.size()}};
-    // safetensors have no checksum of their own. Mapped: no copy is made.
+    // safetensors have no checksum of their own.
     for (const std::string& path : run_.model.source_files) {
-      if (root_) details["weights"][path] = hash_hex(env_.files.map(path)->bytes());
+      if (root_) details["weights"][path] = hash_file(env_.files, path);
     }
     hashes("start", std::move(details));
   }

@@ -77,6 +77,45 @@ TEST(SameBits, WithActivationsComputedAgain) {
   }
 }
 
+// One rank, and data 2 x tensor 2 ranks with shared state under each of these settings: the same
+// losses, weights and states.
+void expect_same_on_a_mesh(const std::vector<std::vector<std::string>>& settings) {
+  const Scratch scratch;
+  std::vector<std::string> assignments = {"numerics.tensor=2"};
+  train_on(1, tiny_config(scratch, "one", assignments));
+  assignments.insert(assignments.end(), {"parallel.tensor=2", "parallel.zero=1"});
+  for (size_t i = 0; i < settings.size(); ++i) {
+    std::vector<std::string> all = assignments;
+    all.insert(all.end(), settings[i].begin(), settings[i].end());
+    const std::string output = fmt::format("mesh{}", i);
+    train_on(4, tiny_config(scratch, output, all));
+    expect_equal_runs(scratch.path("one"), scratch.path(output), kSteps);
+    PosixFileSystem files;
+    EXPECT_FALSE(compare_checkpoints(files, scratch.path("one/checkpoints/last"),
+                                     scratch.path(output + "/checkpoints/last"))
+                     .first)
+        << output;
+  }
+}
+
+TEST(SameBits, ActivationsComputedAgainOnAMesh) {
+  expect_same_on_a_mesh({{"memory.recompute=attention"}, {"memory.recompute=layer"}});
+}
+
+TEST(SameBits, SavedWhileTrainingGoesOnOnAMesh) {
+  expect_same_on_a_mesh({{"checkpoint.async=true", "checkpoint.every=1"}, {}});
+  // And gone on with from such a save.
+  const Scratch scratch;
+  const std::vector<std::string> assignments = {"numerics.tensor=2", "parallel.tensor=2",
+                                                "parallel.zero=1", "checkpoint.async=true",
+                                                "checkpoint.every=1"};
+  train_on(1, tiny_config(scratch, "whole", {"numerics.tensor=2"}));
+  const Config config = tiny_config(scratch, "parts", assignments);
+  EXPECT_EQ(train_on(4, config, {.stop_after = 5}).outcome, TrainOutcome::kStopped);
+  EXPECT_EQ(train_on(4, config).outcome, TrainOutcome::kFinished);
+  expect_equal_runs(scratch.path("whole"), scratch.path("parts"), kSteps);
+}
+
 TEST(SameBits, BatchesOfTokensGroupedByLength) {
   expect_same_on_all({"batch={tokens: 60}", "training.group_by_length=true"});
 }

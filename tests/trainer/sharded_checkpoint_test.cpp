@@ -14,17 +14,24 @@ namespace heddle {
 namespace {
 
 // `data` x `tensor` ranks; a tensor is cut into `parts`, of which each rank has parts / tensor.
+// With ZeRO-1 the ranks of `data` share the optimizer's state.
 struct Layout {
   int data, tensor, parts;
+  bool zero = false;
 
   int ranks() const { return data * tensor; }
-  std::string name() const { return fmt::format("{}x{}of{}", data, tensor, parts); }
+  std::string name() const { return fmt::format("{}x{}x{}of{}", data, tensor, int{zero}, parts); }
 };
 
 std::vector<Layout> layouts() {
   std::vector<Layout> all;
   for (const int data : {1, 2, 4}) {
-    for (const int tensor : {1, 2, 4}) all.push_back({data, tensor, data == 2 ? 4 : tensor});
+    for (const int tensor : {1, 2, 4}) {
+      for (const bool zero : {false, true}) {
+        if (zero && data == 1) continue;  // nobody to share with
+        all.push_back({data, tensor, data == 2 ? 4 : tensor, zero});
+      }
+    }
   }
   return all;
 }
@@ -69,7 +76,7 @@ struct Replica {
         model(layout, tensor->rank()),
         arena(model, Device::cpu()),
         gradients(arena, *data, true),
-        optimizer(arena, gradients, *data, {}) {}
+        optimizer(arena, gradients, {*data, *tensor}, {.shard_state = layout.zero}) {}
 
   std::unique_ptr<Communicator> tensor, data;
   Sharded model;
@@ -88,8 +95,9 @@ void for_each_element(const std::vector<HeldPiece>& held,
   for (const HeldPiece& piece : held) {
     for_each_run(*piece.parameter, [&](ShardRun run) {
       for (int64_t i = 0; i < run.count; ++i) {
-        visit(piece.values[static_cast<size_t>(run.local + i)],
-              value_of(piece.name, run.whole + i));
+        const int64_t at = run.local + i - piece.first;
+        if (at < 0 || at >= static_cast<int64_t>(piece.values.size())) continue;  // another rank's
+        visit(piece.values[static_cast<size_t>(at)], value_of(piece.name, run.whole + i));
       }
     });
   }
@@ -144,6 +152,21 @@ TEST_F(ShardedCheckpoint, AnyMeshReadsWhatAnyOtherHasWritten) {
       });
     }
   }
+}
+
+TEST_F(ShardedCheckpoint, RanksOfZeroHoldTheStateOnce) {
+  const Layout layout{4, 2, 2, true};
+  std::vector<size_t> held(static_cast<size_t>(layout.ranks()));
+  run_threads(layout.ranks(), [&](Communicator& world) {
+    const Replica replica(world, layout);
+    for (const HeldPiece& piece : held_states(replica.optimizer)) {
+      held[static_cast<size_t>(world.rank())] += piece.values.size();
+    }
+  });
+  size_t all = 0;
+  for (const size_t elements : held) all += elements;
+  // Two moments; what is not cut is on both ranks of tensor.
+  EXPECT_EQ(all, 2u * (15 * 5 + 5 * 7 + 15 + 11 * 3 + 3 * 15 + 2 * 9));
 }
 
 TEST_F(ShardedCheckpoint, HasEveryElementOnceAndSharesTheWriting) {

@@ -94,6 +94,64 @@ void reduce_by_messages(Communicator& group, std::span<T> values, std::string_vi
     halve_and_gather(group, values);
 }
 
+// What a rank of a group has of values that are cut by offsets.
+class Slices {
+ public:
+  Slices(const Communicator& group, std::span<const int64_t> offsets) : offsets_(offsets) {
+    check(offsets.size() == static_cast<size_t>(group.size()) + 1 && offsets.front() == 0 &&
+              std::ranges::is_sorted(offsets),
+          "[tree_reduce] {} offsets for {} ranks. Expected one more, ascending from 0.",
+          offsets.size(), group.size());
+  }
+
+  size_t begin(int rank) const { return static_cast<size_t>(offsets_[static_cast<size_t>(rank)]); }
+  size_t size(int rank) const { return begin(rank + 1) - begin(rank); }
+  size_t largest() const {
+    size_t largest = 0;
+    for (size_t r = 0; r + 1 < offsets_.size(); ++r) {
+      largest = std::max(largest, size(static_cast<int>(r)));
+    }
+    return largest;
+  }
+  // Elements [at, at + most) of a rank's slice, as far as it goes.
+  template <typename T>
+  std::span<T> piece(std::span<T> values, int rank, size_t at, size_t most) const {
+    const size_t from = std::min(at, size(rank));
+    return values.subspan(begin(rank) + from, std::min(most, size(rank) - from));
+  }
+
+ private:
+  std::span<const int64_t> offsets_;
+};
+
+// Distances 1, 2, 4 ...: at each a rank gives away the slices of the ranks on the other side, and
+// adds what it gets to those of its own side.
+void scatter_by_messages(Communicator& group, std::span<float> values, const Slices& slices) {
+  std::vector<float> given, theirs;
+  for (int distance = 1; distance < group.size(); distance *= 2) {
+    const int peer = group.rank() ^ distance;
+    const auto for_slices_of = [&](int side, auto&& visit) {
+      for (int r = side & (2 * distance - 1); r < group.size(); r += 2 * distance) {
+        visit(slices.piece(values, r, 0, slices.size(r)));
+      }
+    };
+    given.clear();
+    for_slices_of(peer, [&](std::span<float> slice) {
+      given.insert(given.end(), slice.begin(), slice.end());
+    });
+    size_t count = 0;
+    for_slices_of(group.rank(), [&](std::span<float> slice) { count += slice.size(); });
+    theirs.resize(count);
+    group.exchange(peer, std::as_bytes(std::span(given)),
+                   std::as_writable_bytes(std::span(theirs)));
+    std::span<const float> next = theirs;
+    for_slices_of(group.rank(), [&](std::span<float> slice) {
+      add_peer<float>(slice, next.first(slice.size()), peer < group.rank());
+      next = next.subspan(slice.size());
+    });
+  }
+}
+
 }  // namespace
 
 void tree_all_reduce(Communicator& group, std::span<float> values, std::string_view name) {
@@ -119,6 +177,14 @@ struct TreeReducer::State {
 
   void choose_way(bool shared_memory);
   void reduce_in_buffer(std::span<float> values, std::string_view name);
+  // All ranks are on one node and see each other's buffers.
+  bool all_shared() const { return node && !across; }
+  const float* buffer_of(int rank) const {
+    return reinterpret_cast<const float*>(arena.peer(rank));
+  }
+  void scatter_in_buffers(std::span<const float> values, const Slices& slices,
+                          std::span<float> mine);
+  void gather_in_buffers(std::span<float> values, const Slices& slices);
 };
 
 // Shared memory serves if every node holds the same number of consecutive ranks, so that a node is
@@ -130,7 +196,7 @@ void TreeReducer::State::choose_way(bool shared_memory) {
     int first, count;
   };
   const int first = broadcast(*node, group.rank(), 0);
-  const std::vector<Place> places = all_gather(group, Place{first, node->size()});
+  const std::vector<Place> places = heddle::all_gather(group, Place{first, node->size()});
   const int per_node = places[0].count;
   bool aligned = group.size() % per_node == 0;
   for (int r = 0; r < group.size(); ++r) {
@@ -211,6 +277,79 @@ void TreeReducer::all_reduce(std::span<float> values, std::string_view name) {
     std::copy(piece.begin(), piece.end(), s.buffer.begin());
     s.reduce_in_buffer(s.buffer.first(piece.size()), name);
     std::copy_n(s.buffer.begin(), piece.size(), piece.begin());
+  }
+}
+
+void TreeReducer::State::scatter_in_buffers(std::span<const float> values, const Slices& slices,
+                                            std::span<float> mine) {
+  // A place in the buffer for a piece of each rank's slice.
+  const size_t place = buffer.size() / static_cast<size_t>(group.size());
+  const int me = group.rank();
+  for (size_t at = 0; at < slices.largest(); at += place) {
+    for (int r = 0; r < group.size(); ++r) {
+      const auto piece = slices.piece(values, r, at, place);
+      if (r != me) std::ranges::copy(piece, buffer.begin() + static_cast<int64_t>(r * place));
+    }
+    arena.barrier();  // everyone's values are there
+    const auto own = slices.piece(values, me, at, place);
+    std::vector<const float*> parts;
+    for (int r = 0; r < group.size(); ++r) {
+      parts.push_back(r == me ? own.data() : buffer_of(r) + me * place);
+    }
+    tree_sum(parts, mine.subspan(std::min(at, mine.size()), own.size()));
+    arena.barrier();  // and have been read
+  }
+}
+
+void TreeReducer::State::gather_in_buffers(std::span<float> values, const Slices& slices) {
+  const int me = group.rank();
+  for (size_t at = 0; at < slices.largest(); at += buffer.size()) {
+    std::ranges::copy(slices.piece(values, me, at, buffer.size()), buffer.begin());
+    arena.barrier();  // everyone's piece is there
+    for (int r = 0; r < group.size(); ++r) {
+      const auto piece = slices.piece(values, r, at, buffer.size());
+      if (r != me) std::copy_n(buffer_of(r), piece.size(), piece.begin());
+    }
+    arena.barrier();  // and has been read
+  }
+}
+
+void TreeReducer::reduce_scatter(std::span<const float> values, std::span<const int64_t> offsets,
+                                 std::span<float> mine, std::string_view name) {
+  State& s = *state_;
+  const Slices slices(s.group, offsets);
+  if (s.all_shared()) {
+    check(s.buffer.size() >= static_cast<size_t>(s.group.size()) || values.empty(),
+          "[tree_reduce] {} floats through a buffer of {}.", values.size(), s.buffer.size());
+    s.group.enter("tree_reduce_scatter shared", "f32", static_cast<int64_t>(values.size()), name);
+    return s.scatter_in_buffers(values, slices, mine);
+  }
+  std::vector<float> sums(values.begin(), values.end());
+  if (is_power_of_two(s.group.size())) {
+    s.group.enter("tree_reduce_scatter", "f32", static_cast<int64_t>(values.size()), name);
+    scatter_by_messages(s.group, sums, slices);
+  } else {
+    s.group.all_reduce(std::span(sums), Reduction::kSum, name);
+  }
+  std::ranges::copy(slices.piece(std::span(sums), s.group.rank(), 0, mine.size()), mine.begin());
+}
+
+void TreeReducer::all_gather(std::span<float> values, std::span<const int64_t> offsets,
+                             std::string_view name) {
+  State& s = *state_;
+  const Slices slices(s.group, offsets);
+  if (s.all_shared()) {
+    check(!s.buffer.empty() || values.empty(), "[tree_reduce] {} floats through a buffer of {}.",
+          values.size(), s.buffer.size());
+    s.group.enter("all_gather shared", "f32", static_cast<int64_t>(values.size()), name);
+    return s.gather_in_buffers(values, slices);
+  }
+  const int me = s.group.rank();
+  const std::span<const float> mine = slices.piece(values, me, 0, slices.size(me));
+  const std::vector<Bytes> all = s.group.all_gather_v(std::as_bytes(mine), name);
+  for (int r = 0; r < s.group.size(); ++r) {
+    const std::span<float> slice = slices.piece(values, r, 0, slices.size(r));
+    std::ranges::copy(all[static_cast<size_t>(r)], std::as_writable_bytes(slice).begin());
   }
 }
 

@@ -49,6 +49,17 @@ class TreeReducer {
   // carried through buffer(), whose content is lost. Collective.
   void all_reduce(std::span<float> values, std::string_view name = "");
 
+  // The two halves of all_reduce, for values cut by `offsets` [ranks + 1], which ascend from 0 and
+  // are the same on every rank: rank r's slice is [offsets[r], offsets[r + 1]). Both are carried
+  // through buffer(), whose content is lost. Collective.
+  //
+  // The tree's sum of this rank's slice into `mine`.
+  void reduce_scatter(std::span<const float> values, std::span<const int64_t> offsets,
+                      std::span<float> mine, std::string_view name = "");
+  // Every rank's slice, where each has written its own.
+  void all_gather(std::span<float> values, std::span<const int64_t> offsets,
+                  std::string_view name = "");
+
  private:
   struct State;
   std::unique_ptr<State> state_;

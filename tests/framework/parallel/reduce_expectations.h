@@ -47,6 +47,35 @@ inline void expect_pieces_when_larger_than_the_buffer(Communicator& world) {
   EXPECT_EQ(values, expected);
 }
 
+// Slices that are uneven, and for some ranks empty.
+inline std::vector<int64_t> uneven_offsets(int ranks, int64_t count) {
+  std::vector<int64_t> offsets = {0};
+  for (int r = 1; r < ranks; ++r) {
+    const int64_t even = count * r / ranks;
+    const int64_t end = std::max(offsets.back(), std::min(count, even + 5 * (r % 2)));
+    offsets.push_back(r % 3 == 2 ? offsets.back() : end);
+  }
+  offsets.push_back(count);
+  return offsets;
+}
+
+inline void expect_tree_bits_of_slices(Communicator& world, TreeReducerOptions options = {}) {
+  TreeReducer reducer(world, 1000, options);
+  for (const size_t count : {0, 1, 3, 100, 7001}) {
+    const std::vector<float> expected = plain_tree(make_leaves(kLeaves, count), 0, kLeaves);
+    const auto offsets = uneven_offsets(world.size(), static_cast<int64_t>(count));
+    const auto me = static_cast<size_t>(world.rank());
+    const auto begin = static_cast<size_t>(offsets[me]);
+    std::vector<float> mine(static_cast<size_t>(offsets[me + 1]) - begin, -1.0f);
+    reducer.reduce_scatter(my_subtree(world, count), offsets, mine, "slices");
+    EXPECT_TRUE(std::ranges::equal(mine, std::span(expected).subspan(begin, mine.size()))) << count;
+    std::vector<float> all(count, -1.0f);
+    std::ranges::copy(mine, all.begin() + static_cast<int64_t>(begin));
+    reducer.all_gather(all, offsets, "slices");
+    EXPECT_EQ(all, expected);
+  }
+}
+
 inline void expect_doubles(Communicator& world) {
   for (const size_t count : {1, 3000}) {
     std::vector<double> values(count);

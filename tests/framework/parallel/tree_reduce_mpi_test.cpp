@@ -16,6 +16,10 @@ TEST(TreeReducerMpi, MessagesGiveTheTree) {
 TEST(TreeReducerMpi, LargerThanTheBufferGoesInPieces) {
   expect_pieces_when_larger_than_the_buffer(test_world());
 }
+TEST(TreeReducerMpi, ScatteredAndGatheredSlicesAreThoseOfTheTree) {
+  expect_tree_bits_of_slices(test_world());
+  expect_tree_bits_of_slices(test_world(), {.shared_memory = false});
+}
 TEST(TreeReducerMpi, DoublesToo) {
   expect_doubles(test_world());
 }

@@ -26,6 +26,14 @@ TEST_P(TreeReducerOfRanks, TwoRanksANodeGiveTheTree) {
 TEST_P(TreeReducerOfRanks, LargerThanTheBufferGoesInPieces) {
   run_threads(GetParam(), expect_pieces_when_larger_than_the_buffer);
 }
+TEST_P(TreeReducerOfRanks, ScatteredAndGatheredSlicesAreThoseOfTheTree) {
+  run_threads(GetParam(), [](Communicator& world) { expect_tree_bits_of_slices(world); });
+  run_threads(GetParam(), [](Communicator& world) {
+    expect_tree_bits_of_slices(world, {.shared_memory = false});
+  });
+  run_threads(GetParam(), [](Communicator& world) { expect_tree_bits_of_slices(world); },
+              {.ranks_per_node = 2});
+}
 TEST_P(TreeReducerOfRanks, DoublesToo) {
   run_threads(GetParam(), expect_doubles);
 }
@@ -47,6 +55,10 @@ TEST(TreeReducer, OtherNumbersOfRanksOnlyInFastMode) {
       std::fill(reducer.buffer().begin(), reducer.buffer().end(), float(world.rank() + 1));
       reducer.all_reduce(reducer.buffer());
       for (const float v : reducer.buffer()) EXPECT_EQ(v, 6.0f);
+      std::vector<float> mine(world.rank() == 1 ? 3 : 1);
+      const std::vector<float> values(5, float(world.rank() + 1));
+      reducer.reduce_scatter(values, std::vector<int64_t>{0, 1, 4, 5}, mine);
+      for (const float v : mine) EXPECT_EQ(v, 6.0f);
     }
   });
 }
@@ -57,6 +69,12 @@ TEST(TreeReducer, WrongSizesAreNamed) {
     TreeReducer empty(world, 0);
     std::vector<float> values(5);
     EXPECT_INVALID(empty.all_reduce(values), "[tree_reduce] 5 floats through a buffer of 0");
+    EXPECT_INVALID(empty.reduce_scatter(values, std::vector<int64_t>{0, 2, 5}, values),
+                   "[tree_reduce] 5 floats through a buffer of 0");
+    EXPECT_INVALID(empty.all_gather(values, std::vector<int64_t>{0, 2, 5}),
+                   "[tree_reduce] 5 floats through a buffer of 0");
+    EXPECT_INVALID(empty.all_gather(values, std::vector<int64_t>{0, 5}),
+                   "[tree_reduce] 2 offsets for 2 ranks. Expected one more, ascending from 0");
     TreeReducer reducer(world, 100);
     const std::span<float> mixed = reducer.buffer().first(world.rank() == 0 ? 5 : 6);
     EXPECT_HEDDLE_ERROR(reducer.all_reduce(mixed, "bias"), ExitCode::kInternal,

@@ -8,7 +8,8 @@
 
 namespace heddle {
 
-// The leaves of this thread at the time it was made, and a scope that brings them back.
+// The leaves of this thread at the time it was made and its share of rows, and a scope that brings
+// them back.
 class CapturedLeaves {
  public:
   CapturedLeaves();
@@ -22,10 +23,12 @@ class CapturedLeaves {
 
    private:
     std::vector<std::shared_ptr<const LeafOffsets>> outer_;
+    RowShareScope share_;
   };
 
  private:
   std::vector<std::shared_ptr<const LeafOffsets>> partitions_;
+  std::shared_ptr<const RowShare> share_;
 };
 
 // False while a NoGrad is alive on this thread.

@@ -127,14 +127,22 @@ bool GradientProbe::found() const {
   return met_dependence;
 }
 
-Tensor record(Tensor y, std::span<const Tensor> inputs, BackwardFunction backward) {
+Tensor record(Tensor y, std::span<const Tensor> inputs, BackwardFunction backward, Remake again) {
   if (!needs_gradient(inputs)) return y;
   auto node = std::make_shared<Node>();
   node->order = ++next_order;
   for (const Tensor& input : inputs) node->inputs.push_back(input.node());
   node->backward = std::move(backward);
+  node->again = std::move(again);
   y.set_node(std::move(node));
   return y;
+}
+
+Saved::Saved(const Tensor& tensor) {
+  if (tensor.node() && tensor.node()->again)
+    again_ = tensor.node()->again;
+  else
+    data_ = tensor.detach();
 }
 
 Tensor variable(const Tensor& value, const Tensor& slot) {
@@ -186,6 +194,7 @@ void backward(const Tensor& y, const Tensor& dy) {
     check(!now.gradient.sparse(), "[backward] a row-sparse gradient reached an op's output.");
     Gradients gradients = now.node->backward(now.gradient.values);
     now.node->backward = nullptr;
+    now.node->again = nullptr;
     check(gradients.size() == now.node->inputs.size(), "[backward] {} gradients for {} inputs.",
           gradients.size(), now.node->inputs.size());
     for (size_t i = 0; i < gradients.size(); ++i) {

@@ -40,6 +40,8 @@ struct Gradient {
 
 using Gradients = std::vector<Gradient>;  // undefined where an input needs none
 using BackwardFunction = std::function<Gradients(const Tensor& dy)>;
+// Makes an op's output once more, the same bits.
+using Remake = std::function<Tensor()>;
 
 // What a variable (a tensor that is trained) keeps besides its value.
 struct Variable {
@@ -53,16 +55,33 @@ struct Node {
   int64_t order = 0;                          // grows along the tape
   std::vector<std::shared_ptr<Node>> inputs;  // null where an input needs no gradient
   BackwardFunction backward;                  // null in a variable
+  Remake again;                               // null: who needs the output later keeps it
   std::unique_ptr<Variable> variable;         // null in an op's output
 };
 
 // Makes `y` the output of an op whose backward function maps dy to the inputs' gradients. Records
 // nothing where no input needs a gradient or a NoGrad is alive: then `backward` is dropped at once,
-// with all that it holds.
-Tensor record(Tensor y, std::span<const Tensor> inputs, BackwardFunction backward);
-inline Tensor record(Tensor y, std::initializer_list<Tensor> inputs, BackwardFunction backward) {
-  return record(std::move(y), std::span(inputs.begin(), inputs.size()), std::move(backward));
+// with all that it holds. `again`, if there is one, is what a Saved of `y` keeps.
+Tensor record(Tensor y, std::span<const Tensor> inputs, BackwardFunction backward,
+              Remake again = {});
+inline Tensor record(Tensor y, std::initializer_list<Tensor> inputs, BackwardFunction backward,
+                     Remake again = {}) {
+  return record(std::move(y), std::span(inputs.begin(), inputs.size()), std::move(backward),
+                std::move(again));
 }
+
+// What a backward function needs of a tensor: its data, or how to make it again where the op that
+// made it says so.
+class Saved {
+ public:
+  explicit Saved(const Tensor& tensor);
+  // Once at most.
+  Tensor get() const { return again_ ? again_() : data_; }
+
+ private:
+  Tensor data_;
+  Remake again_;
+};
 
 // True if `record` would record for these inputs; ops use it to save less.
 bool needs_gradient(std::span<const Tensor> inputs);

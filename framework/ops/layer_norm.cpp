@@ -1,6 +1,8 @@
 #include "framework/ops/layer_norm.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "framework/device/work.h"
 
@@ -16,6 +18,32 @@ void count_elements(const Tensor& x, int tensors) {
   count_work({.element_bytes = static_cast<double>(x.bytes()) * tensors});
 }
 
+// dgamma and dbeta of this rank's `rows` rows and of those of the others that share them. Calls
+// sum(runs, sums) for this rank's runs, which are added up there.
+template <typename Sum>
+void sum_over_rows(int64_t rows, const RowShare* share, const Tensor& dgamma, const Tensor& dbeta,
+                   Sum&& sum) {
+  const auto leaves = leaves_of(share ? share->whole() : rows);
+  const std::vector<RowRun> runs = row_runs(*leaves);
+  const Tensor sums = Tensor::zeros({static_cast<int64_t>(runs.size()), 2 * dgamma.numel()},
+                                    DType::kF32, dgamma.device());
+  if (!share) {
+    sum(std::span(runs), sums);
+  } else {
+    std::vector<int64_t> offsets;  // of the ranks' runs
+    for (const int64_t row : share->offsets) {
+      offsets.push_back(std::ranges::lower_bound(runs, row, {}, &RowRun::begin) - runs.begin());
+    }
+    const int64_t begin = offsets[static_cast<size_t>(share->rank)];
+    const int64_t end = offsets[static_cast<size_t>(share->rank) + 1];
+    sum(std::span(runs).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),
+        sums.rows(begin, end));
+    share->all_gather(sums, offsets, "sums of a layer norm");
+  }
+  on_device(dgamma.device(),
+            [&](auto on) { kernels::layer_norm_merge(on, *leaves, sums, dgamma, dbeta); });
+}
+
 // `residual` may be undefined.
 Tensor normalise(const Tensor& x, const Tensor& residual, const LayerNormParameters& norm,
                  const Dropout& dropout, const char* op) {
@@ -26,6 +54,8 @@ Tensor normalise(const Tensor& x, const Tensor& residual, const LayerNormParamet
         "[{}] gamma and beta for x of shape {}. Expected {} each.", op, x.shape(), width);
   check(!residual.defined() || residual.shape() == x.shape(),
         "[{}] residual has shape {}, x {}. Expected the same.", op, residual.shape(), x.shape());
+  check(!norm.share || norm.share->size() == x.dim(0), "[{}] {} rows of a share of {}.", op,
+        x.dim(0), norm.share ? norm.share->size() : 0);
   check_dropout(dropout, x.dim(0), op);
 
   const bool plain = !residual.defined() && !dropout.active();
@@ -52,21 +82,29 @@ Tensor normalise(const Tensor& x, const Tensor& residual, const LayerNormParamet
         // Without dropout both are the same tensor.
         if (wants_residual)
           g.dresidual = wants_x && !dropout.active() ? g.dx : Tensor::empty_like(dy);
+        const auto run = [&](std::span<const RowRun> runs, const Tensor& sums) {
+          g.sums = sums;
+          on_device(dy.device(), [&](auto on) {
+            kernels::layer_norm_backward(on, dy, saved, norm, dropout, runs, g);
+          });
+        };
+        Gradients gradients{g.dx, g.dresidual, {}, {}};
         if (wants_parameters) {
-          g.dgamma = gradient_like(norm.gamma);
-          g.dbeta = gradient_like(norm.beta);
+          gradients[2] = gradient_like(norm.gamma);
+          gradients[3] = gradient_like(norm.beta);
+          sum_over_rows(dy.dim(0), norm.share.get(), gradients[2].values, gradients[3].values, run);
+        } else {
+          run({}, {});
         }
-        on_device(dy.device(),
-                  [&](auto on) { kernels::layer_norm_backward(on, dy, saved, norm, dropout, g); });
         count_elements(dy, dropout.active() ? 2 : 1);
-        return Gradients{g.dx, g.dresidual, g.dgamma, g.dbeta};
+        return gradients;
       });
 }
 
 }  // namespace
 
-Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps) {
-  return normalise(x, {}, {gamma, beta, eps}, {}, "layer_norm");
+Tensor layer_norm(const Tensor& x, const LayerNormParameters& norm) {
+  return normalise(x, {}, norm, {}, "layer_norm");
 }
 
 Tensor dropout_add_layer_norm(const Tensor& x, const Tensor& residual,

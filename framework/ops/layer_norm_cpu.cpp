@@ -7,6 +7,7 @@
 #include <hwy/foreach_target.h>
 
 #include <cmath>
+#include <span>
 #include <vector>
 
 #include "framework/autograd/leaves.h"
@@ -189,35 +190,18 @@ float* data_or_null(const Tensor& t) {
   return t.defined() ? t.data<float>() : nullptr;
 }
 
-constexpr int64_t kBlock = 32;  // rows of a leaf that are summed one after another
-
-struct RowBlock {
-  int64_t leaf, begin, end;
-};
-
-std::vector<RowBlock> row_blocks(const LeafOffsets& leaves) {
-  std::vector<RowBlock> blocks;
-  for (size_t leaf = 0; leaf + 1 < leaves.size(); ++leaf) {
-    for (int64_t begin = leaves[leaf]; begin < leaves[leaf + 1]; begin += kBlock) {
-      blocks.push_back(
-          {static_cast<int64_t>(leaf), begin, std::min(begin + kBlock, leaves[leaf + 1])});
-    }
-  }
-  return blocks;
-}
-
-// Blocks of a leaf one after another, leaves by the tree; columns [begin, end) of [blocks, width].
-void merge_columns(const std::vector<RowBlock>& blocks, int64_t leaves, const float* partial,
-                   int64_t width, int64_t begin, int64_t end, float* out) {
+// Columns [begin, end) of `sums` [runs, width].
+void merge_columns(std::span<const RowRun> runs, int64_t leaves, const float* sums, int64_t width,
+                   int64_t begin, int64_t end, float* out) {
   const int64_t columns = end - begin;
-  std::vector<float> sums(static_cast<size_t>(leaves * columns), 0.0f);
-  for (size_t b = 0; b < blocks.size(); ++b) {
-    float* sum = sums.data() + blocks[b].leaf * columns;
-    const float* part = partial + static_cast<int64_t>(b) * width + begin;
+  std::vector<float> of_leaves(static_cast<size_t>(leaves * columns), 0.0f);
+  for (size_t r = 0; r < runs.size(); ++r) {
+    float* sum = of_leaves.data() + runs[r].leaf * columns;
+    const float* part = sums + static_cast<int64_t>(r) * width + begin;
     for (int64_t c = 0; c < columns; ++c) sum[c] += part[c];
   }
-  merge_leaf_rows(sums.data(), leaves, columns);
-  std::copy_n(sums.data(), columns, out);
+  merge_leaf_rows(of_leaves.data(), leaves, columns);
+  std::copy_n(of_leaves.data(), columns, out);
 }
 
 }  // namespace
@@ -243,7 +227,7 @@ void layer_norm(Cpu on, const Tensor& x, const Tensor& residual, const LayerNorm
 
 void layer_norm_backward(Cpu on, const Tensor& dy, const LayerNormSaved& saved,
                          const LayerNormParameters& norm, const Dropout& dropout,
-                         const LayerNormGradients& gradients) {
+                         std::span<const RowRun> runs, const LayerNormGradients& gradients) {
   const LayerNormBackward a{.dy = dy.data<float>(),
                             .z = saved.z.data<float>(),
                             .statistics = saved.statistics.data<float>(),
@@ -252,33 +236,38 @@ void layer_norm_backward(Cpu on, const Tensor& dy, const LayerNormSaved& saved,
                             .mask = DropoutMask(dropout, RandomPurpose::kDropout),
                             .dx = data_or_null(gradients.dx),
                             .dresidual = data_or_null(gradients.dresidual)};
-  if (!gradients.dgamma.defined()) {
+  if (!gradients.sums.defined()) {
     parallel_rows(on, dy.dim(0), 4 * a.n, [&](int64_t begin, int64_t end) {
       HWY_DYNAMIC_DISPATCH(layer_norm_backward_rows)(a, begin, end, nullptr, nullptr);
     });
     return;
   }
-  const auto leaves = leaves_of(dy.dim(0));
-  const std::vector<RowBlock> blocks = row_blocks(*leaves);
-  const auto count = static_cast<int64_t>(blocks.size());
-  const Tensor partial = Tensor::zeros({count, 2 * a.n});
-  parallel_rows(on, count, 4 * a.n * kBlock, [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) {
-      float* sums = partial.data<float>() + b * 2 * a.n;
-      const RowBlock& block = blocks[static_cast<size_t>(b)];
+  const auto count = static_cast<int64_t>(runs.size());
+  if (count == 0) return;
+  const int64_t first = runs.front().begin;
+  parallel_rows(on, count, 4 * dy.numel() / count, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      float* sums = gradients.sums.data<float>() + r * 2 * a.n;
+      const RowRun& run = runs[static_cast<size_t>(r)];
       HWY_DYNAMIC_DISPATCH(layer_norm_backward_rows)
-      (a, block.begin, block.end, sums, sums + a.n);
+      (a, run.begin - first, run.end - first, sums, sums + a.n);
     }
   });
-  const auto leaf_count = static_cast<int64_t>(leaves->size()) - 1;
+}
+
+void layer_norm_merge(Cpu on, const LeafOffsets& leaves, const Tensor& sums, const Tensor& dgamma,
+                      const Tensor& dbeta) {
+  const std::vector<RowRun> runs = row_runs(leaves);
+  const auto leaf_count = static_cast<int64_t>(leaves.size()) - 1;
+  const int64_t n = dgamma.numel();
   const auto merge = [&](int64_t offset, const Tensor& out) {
-    parallel_rows(on, a.n, count, [&](int64_t begin, int64_t end) {
-      merge_columns(blocks, leaf_count, partial.data<float>(), 2 * a.n, offset + begin,
-                    offset + end, out.data<float>() + begin);
+    parallel_rows(on, n, static_cast<int64_t>(runs.size()), [&](int64_t begin, int64_t end) {
+      merge_columns(runs, leaf_count, sums.data<float>(), 2 * n, offset + begin, offset + end,
+                    out.data<float>() + begin);
     });
   };
-  merge(0, gradients.dgamma);
-  merge(a.n, gradients.dbeta);
+  merge(0, dgamma);
+  merge(n, dbeta);
 }
 
 }  // namespace kernels

@@ -63,46 +63,46 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
       run(x, PackedWeight::forward(weight, x.dim(0)), bias, activation, keep_before);
   if (!tracked) return y;
   const bool plain = activation == Activation::kNone;
-  return record(
-      y, {x, weight, bias},
-      [x_needs = x.node() != nullptr, weight_needs = weight.node() != nullptr,
-       bias_needs = bias.node() != nullptr, x = x.detach(), weight, bias, activation, plain,
-       saved = plain         ? Tensor()
-               : keep_before ? before
-                             : y.detach(),
-       leaves = leaves_of(x.dim(0))](const Tensor& dy) {
-        Tensor dz = dy;
-        if (!plain) {
-          dz = Tensor::empty_like(dy);
-          on_device(dy.device(), [&](auto on) {
-            kernels::linear_activation_backward(on, activation, dy, saved, dz);
-          });
-        }
-        Gradients gradients(3);
-        if (x_needs) {
-          Tensor dx = Tensor::empty_like(x);
-          const PackedWeight packed = PackedWeight::backward(weight, dy.dim(0));
-          on_device(dy.device(),
-                    [&](auto on) { kernels::linear_input_gradient(on, dz, packed, dx); });
-          count_product(dy, dy.dim(0), dy.dim(1), x.dim(1));
-          gradients[0] = std::move(dx);
-        }
-        if (weight_needs) gradients[1] = gradient_like(weight);
-        if (bias_needs) gradients[2] = gradient_like(bias);
-        if (weight_needs || bias_needs) {
-          std::shared_ptr<std::byte> scratch;
-          if (weight_needs && dy.device().is_meta()) {
-            scratch =
-                allocate_planned(kernels::weight_gradient_scratch(dy.dim(0), dy.dim(1), x.dim(1)));
-            count_product(dy, dy.dim(0), dy.dim(1), x.dim(1));
-          }
-          on_device(dy.device(), [&](auto on) {
-            kernels::linear_weight_gradient(on, dz, x, *leaves, gradients[1].values,
-                                            gradients[2].values);
-          });
-        }
-        return gradients;
-      });
+  return record(y, {x, weight, bias},
+                [x_needs = x.node() != nullptr, weight_needs = weight.node() != nullptr,
+                 bias_needs = bias.node() != nullptr, x = Saved(x), weight, bias, activation, plain,
+                 saved = plain         ? Tensor()
+                         : keep_before ? before
+                                       : y.detach(),
+                 leaves = leaves_of(x.dim(0))](const Tensor& dy) {
+                  Tensor dz = dy;
+                  if (!plain) {
+                    dz = Tensor::empty_like(dy);
+                    on_device(dy.device(), [&](auto on) {
+                      kernels::linear_activation_backward(on, activation, dy, saved, dz);
+                    });
+                  }
+                  Gradients gradients(3);
+                  if (x_needs) {
+                    Tensor dx = Tensor::empty({dy.dim(0), weight.dim(1)}, DType::kF32, dy.device());
+                    const PackedWeight packed = PackedWeight::backward(weight, dy.dim(0));
+                    on_device(dy.device(),
+                              [&](auto on) { kernels::linear_input_gradient(on, dz, packed, dx); });
+                    count_product(dy, dy.dim(0), dy.dim(1), weight.dim(1));
+                    gradients[0] = std::move(dx);
+                  }
+                  if (weight_needs) gradients[1] = gradient_like(weight);
+                  if (bias_needs) gradients[2] = gradient_like(bias);
+                  if (weight_needs || bias_needs) {
+                    const Tensor input = x.get();
+                    std::shared_ptr<std::byte> scratch;
+                    if (weight_needs && dy.device().is_meta()) {
+                      scratch = allocate_planned(
+                          kernels::weight_gradient_scratch(dy.dim(0), dy.dim(1), input.dim(1)));
+                      count_product(dy, dy.dim(0), dy.dim(1), input.dim(1));
+                    }
+                    on_device(dy.device(), [&](auto on) {
+                      kernels::linear_weight_gradient(on, dz, input, *leaves, gradients[1].values,
+                                                      gradients[2].values);
+                    });
+                  }
+                  return gradients;
+                });
 }
 
 }  // namespace heddle

@@ -38,5 +38,39 @@ TEST(Leaves, OffsetsThatDoNotAscendAreRefused) {
   EXPECT_INVALID(LeafScope(one({0})), "[leaves] offsets must ascend from 0");
 }
 
+TEST(Leaves, RunsAreOfOneLeafAndOf32RowsAtMost) {
+  std::vector<std::vector<int64_t>> runs;
+  for (const RowRun& run : row_runs({0, 33, 33, 40})) {
+    runs.push_back({run.leaf, run.begin, run.end});
+  }
+  EXPECT_EQ(runs, (std::vector<std::vector<int64_t>>{{0, 0, 32}, {0, 32, 33}, {2, 33, 40}}));
+  EXPECT_TRUE(row_runs({0, 0}).empty());
+}
+
+TEST(RowShare, RanksShareWholeRunsAsEvenlyAsTheseAllow) {
+  EXPECT_EQ(share_rows({0, 128}, 2), (std::vector<int64_t>{0, 64, 128}));
+  EXPECT_EQ(share_rows({0, 100, 120}, 4), (std::vector<int64_t>{0, 32, 64, 96, 120}));
+  // Fewer runs than ranks: some have nothing.
+  EXPECT_EQ(share_rows({0, 20}, 2), (std::vector<int64_t>{0, 0, 20}));
+  EXPECT_EQ(share_rows({0, 5, 5, 6}, 4), (std::vector<int64_t>{0, 0, 5, 5, 6}));
+  EXPECT_EQ(share_rows({0, 0, 0}, 2), (std::vector<int64_t>{0, 0, 0}));
+}
+
+TEST(RowShare, AScopeIsInnermostUntilItEnds) {
+  EXPECT_EQ(row_share(), nullptr);
+  const auto share =
+      std::make_shared<const RowShare>(RowShare{.offsets = {0, 3, 5}, .rank = 1, .all_gather = {}});
+  const RowShareScope scope(share);
+  EXPECT_EQ(row_share(), share);
+  EXPECT_EQ(share->begin(), 3);
+  EXPECT_EQ(share->size(), 2);
+  EXPECT_EQ(share->whole(), 5);
+  {
+    const RowShareScope none(nullptr);
+    EXPECT_EQ(row_share(), nullptr);
+  }
+  EXPECT_EQ(row_share(), share);
+}
+
 }  // namespace
 }  // namespace heddle

@@ -98,18 +98,25 @@ TEST(Recompute, RecordsNothingWhereNothingIsTrained) {
 TEST(Recompute, RunsAgainUnderTheLeavesOfTheFirstTime) {
   const Tensor x = variable(tensor_of<float>({1, 2}));
   std::vector<LeafOffsets> seen;
+  std::vector<std::shared_ptr<const RowShare>> shares;
   const auto body = [&](const Tensor& in) {
     seen.push_back(*leaves_of(2));
+    shares.push_back(row_share());
     return multiply(in, in);
   };
   Tensor y;
   {
     const LeafScope scope(std::vector<LeafOffsets>{{0, 1, 2}});
+    const RowShareScope rows(
+        std::make_shared<const RowShare>(RowShare{.offsets = {0, 2}, .all_gather = {}}));
     y = recompute(body, x);
   }
   backward(y, kOnes);
   EXPECT_EQ(seen, (std::vector<LeafOffsets>{{0, 1, 2}, {0, 1, 2}}));
+  EXPECT_NE(shares[0], nullptr);
+  EXPECT_EQ(shares[1], shares[0]);
   EXPECT_EQ(*leaves_of(2), (LeafOffsets{0, 2}));
+  EXPECT_EQ(row_share(), nullptr);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "tests/support/expect_throw.h"
 #include "tests/support/tensors.h"
 
@@ -130,6 +132,26 @@ TEST(Tape, RowSparseAndDenseGradientsAdd) {
   });
   backward(add(dense, sparse(table, {1}, 1)), kOne);
   expect_near(one_gradient(table), {10, 10, 11, 11, 10, 10}, 0);
+}
+
+TEST(Saved, KeepsDataUnlessItsOpCanMakeThemAgain) {
+  const Tensor x = variable(tensor_of<float>({5}));
+  EXPECT_EQ(Saved(x).get().raw(), x.raw());
+  int made = 0;
+  const auto again = [&made] {
+    ++made;
+    return tensor_of<float>({7});
+  };
+  std::optional<Saved> saved;
+  {
+    const Tensor y = record(
+        tensor_of<float>({7}), {x}, [](const Tensor& dy) { return Gradients{dy}; }, again);
+    saved.emplace(y);
+    backward(y, kOne);
+  }
+  EXPECT_EQ(made, 0);
+  expect_near(saved->get(), {7}, 0);
+  EXPECT_EQ(made, 1);
 }
 
 TEST(Tape, MistakesAreNamed) {

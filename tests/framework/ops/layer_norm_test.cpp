@@ -163,11 +163,16 @@ TEST(LayerNorm, MistakesAreNamed) {
   const Inputs in(3, 8, 0);
   EXPECT_INVALID(layer_norm(Tensor::zeros({8}), in.gamma, in.beta, kEps),
                  "[layer_norm] x has shape [8]");
-  EXPECT_INVALID(layer_norm(Tensor::zeros({3, 9}), in.gamma, in.beta, kEps), "gamma and beta for x of shape [3, 9]. Expected [9] each");
+  EXPECT_INVALID(layer_norm(Tensor::zeros({3, 9}), in.gamma, in.beta, kEps),
+                 "gamma and beta for x of shape [3, 9]. Expected [9] each");
   EXPECT_INVALID(dropout_add_layer_norm(in.x, Tensor::zeros({2, 8}), in.gamma, in.beta, kEps, {}),
                  "residual has shape [2, 8], x [3, 8]");
   EXPECT_INVALID(dropout_add_layer_norm(in.x, {}, in.gamma, in.beta, kEps, {}),
                  "there is no residual");
+  const auto share =
+      std::make_shared<const RowShare>(RowShare{.offsets = {0, 2, 5}, .all_gather = {}});
+  EXPECT_INVALID(layer_norm(in.x, {in.gamma, in.beta, kEps, share}),
+                 "[layer_norm] 3 rows of a share of 2");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "framework/core/tensor.h"
 #include "framework/ops/dropout.h"
 #include "framework/ops/segments.h"
+#include "framework/parallel/stream.h"
 
 namespace heddle {
 
@@ -33,8 +34,12 @@ struct Batch {
   int64_t tokens() const { return ids.numel(); }
   int64_t sequences() const { return segments.count(); }
 
-  // Dropout of token rows [T, …], or of pooled rows [S, …], by the layer with this number.
+  // Dropout of token rows [T, …], of this rank's rows of the stream between blocks, or of pooled
+  // rows [S, …], by the layer with this number.
   Dropout token_dropout(float p, int32_t layer) const { return dropout(p, layer, token_keys); }
+  Dropout stream_dropout(float p, int32_t layer) const {
+    return dropout(p, layer, own_rows(token_keys));
+  }
   Dropout sequence_dropout(float p, int32_t layer) const {
     return dropout(p, layer, sequence_keys);
   }

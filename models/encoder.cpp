@@ -2,21 +2,28 @@
 
 namespace heddle {
 
-Encoder::Encoder(const ClassifierConfig& config, const Group& group) : embeddings(config, group) {
+Encoder::Encoder(const ClassifierConfig& config, const Group& group)
+    : embeddings(config, group), group(group) {
   for (int64_t i = 1; i <= config.layers; ++i) {
     layers.emplace_back(config, static_cast<int32_t>(i), group);
   }
 }
 
 Tensor Encoder::operator()(const Batch& batch) const {
+  const StreamScope stream(group, batch.tokens());
   Tensor x = embeddings(batch);
   for (const EncoderLayer& layer : layers) x = layer(x, batch);
-  return x;
+  return whole_rows(x);
 }
 
 std::vector<Tensor> Encoder::hidden_states(const Batch& batch) const {
-  std::vector<Tensor> states = {embeddings(batch)};
-  for (const EncoderLayer& layer : layers) states.push_back(layer(states.back(), batch));
+  const StreamScope stream(group, batch.tokens());
+  Tensor x = embeddings(batch);
+  std::vector<Tensor> states = {whole_rows(x)};
+  for (const EncoderLayer& layer : layers) {
+    x = layer(x, batch);
+    states.push_back(whole_rows(x));
+  }
   return states;
 }
 

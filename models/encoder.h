@@ -20,6 +20,7 @@ struct Encoder : Module {
 
   Embeddings embeddings;
   std::vector<EncoderLayer> layers;
+  Group group;
 };
 
 }  // namespace heddle

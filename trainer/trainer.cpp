@@ -206,8 +206,9 @@ TrainOutcome Trainer::run() {
 
 void Trainer::set_up() {
   state_.parts = parts();
-  model_ = make_training_model(env_.files, config_, device_,
-                               mesh_.group(static_cast<int>(state_.parts)));
+  model_ =
+      make_training_model(env_.files, config_, device_,
+                          mesh_.group(static_cast<int>(state_.parts), stream_of(config_.parallel)));
   if (root_) make_directories(env_.files, folder_.path());
   data_ = open_training_data(env_.files, config_, model_, folder_.cache(), env_.pool, env_.world);
   const bool canonical = config_.numerics.mode != "fast";

@@ -155,6 +155,10 @@ TrainingModel describe_training_model(FileSystem& files, const Config& config) {
   return describe(files, config).model;
 }
 
+Stream stream_of(const ParallelConfig& parallel) {
+  return parallel.sequence ? Stream::kSplit : Stream::kWhole;
+}
+
 TrainingModel make_training_model(FileSystem& files, const Config& config, const Device& device,
                                   const Group& group) {
   auto [t, from, checkpoint] = describe(files, config);

@@ -38,6 +38,9 @@ TrainingModel describe_training_model(FileSystem& files, const Config& config);
 // Marks what config.model.train says as trainable.
 void mark_trainable(const TrainedPart& part, int64_t layers, const ParameterArena& arena);
 
+// Whether what is between the matrices is split over a tensor group.
+Stream stream_of(const ParallelConfig& parallel);
+
 // Builds the model and fills its parameters: from a folder, run or checkpoint, or at random. Marks
 // what config.model.train says as trainable.
 TrainingModel make_training_model(FileSystem& files, const Config& config, const Device& device,

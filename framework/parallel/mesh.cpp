@@ -31,7 +31,7 @@ Mesh::Mesh(Communicator& world, MeshSize size) : world_(world), size_(size) {
   tensor_ = world.split(data, tensor);
 }
 
-Group Mesh::group(int parts) const {
+Group Mesh::group(int parts, Stream stream) const {
   if (parts < 1 || parts % size_.tensor != 0) {
     throw Error(ExitCode::kInput,
                 fmt::format("{} tensor-parallel ranks cannot share {} slices (numerics.tensor)",
@@ -41,7 +41,8 @@ Group Mesh::group(int parts) const {
   }
   if (size_.tensor == 1) return {1, 0, parts};
   return {size_.tensor, tensor_->rank(), parts,
-          std::make_shared<TreeReducer>(*tensor_, kWindow, TreeReducerOptions{.canonical = false})};
+          std::make_shared<TreeReducer>(*tensor_, kWindow, TreeReducerOptions{.canonical = false}),
+          stream};
 }
 
 }  // namespace heddle

@@ -41,7 +41,7 @@ class Mesh {
 
   // For the layers of a model whose arithmetic is cut into `parts`, a multiple of the size of
   // tensor(). Collective. Error(kInput) if it is none.
-  Group group(int parts) const;
+  Group group(int parts, Stream stream = Stream::kWhole) const;
 
  private:
   Communicator& world_;

@@ -27,10 +27,10 @@ Embeddings::Embeddings(const ClassifierConfig& config, const Group& group)
 }
 
 Tensor Embeddings::operator()(const Batch& batch) const {
-  Tensor x = word.sum(batch.ids, position.value, batch.positions, token_type.value,
-                      batch.token_types);
-  x = heddle::dropout(norm(x), batch.token_dropout(dropout, 0));
-  return projection ? (*projection)(x) : x;
+  Tensor x = split_rows(
+      word.sum(batch.ids, position.value, batch.positions, token_type.value, batch.token_types));
+  x = heddle::dropout(norm(x), batch.stream_dropout(dropout, 0));
+  return projection ? split_rows((*projection)(whole_rows(x))) : x;
 }
 
 void Embeddings::visit(Visitor& v) {

@@ -4,8 +4,8 @@
 
 #include <optional>
 
-#include "framework/nn/layer_norm.h"
 #include "framework/nn/linear.h"
+#include "framework/parallel/stream.h"
 #include "framework/parallel/vocab_embedding.h"
 #include "models/batch.h"
 #include "models/config.h"
@@ -15,14 +15,14 @@ namespace heddle {
 struct Embeddings : Module {
   Embeddings(const ClassifierConfig& config, const Group& group);
 
-  // [T, H].
+  // [T, H]: the stream of the layers.
   Tensor operator()(const Batch& batch) const;
   void visit(Visitor& v) override;
 
   VocabEmbedding word;
   Parameter position;    // [max_positions, E]
   Parameter token_type;  // [types, E]
-  LayerNorm norm;
+  StreamNorm norm;
   std::optional<Linear> projection;
   float dropout;
 };

@@ -29,9 +29,9 @@ Tensor EncoderLayer::run(const Tensor& x, const Batch& batch) const {
   const auto attend = [this, batch](const Tensor& input) { return attention(input, batch); };
   const Tensor context = recomputed == Recompute::kAttention ? recompute(attend, x) : attend(x);
   const Tensor attended =
-      attention_norm(context, x, batch.token_dropout(dropout, layer + kAttentionResidual));
+      attention_norm(context, x, batch.stream_dropout(dropout, layer + kAttentionResidual));
   return feed_forward_norm(feed_forward(attended), attended,
-                           batch.token_dropout(dropout, layer + kFeedForwardResidual));
+                           batch.stream_dropout(dropout, layer + kFeedForwardResidual));
 }
 
 void EncoderLayer::visit(Visitor& v) {

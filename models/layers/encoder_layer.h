@@ -1,7 +1,7 @@
 // A layer of the encoder with normalisation after each residual (Devlin et al. 2018, BERT).
 #pragma once
 
-#include "framework/nn/layer_norm.h"
+#include "framework/parallel/stream.h"
 #include "models/layers/feed_forward.h"
 #include "models/layers/self_attention.h"
 
@@ -15,9 +15,9 @@ struct EncoderLayer : Module {
   void visit(Visitor& v) override;
 
   SelfAttention attention;
-  LayerNorm attention_norm;
+  StreamNorm attention_norm;
   FeedForward feed_forward;
-  LayerNorm feed_forward_norm;
+  StreamNorm feed_forward_norm;
   float dropout;
   int32_t layer;
   Recompute recomputed;

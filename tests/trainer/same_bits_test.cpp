@@ -55,6 +55,53 @@ TEST(SameBits, DataTimesTensorRanksWithStateWholeOrShared) {
   }
 }
 
+// One rank with 4 slices, and meshes of tensor groups that split the stream between blocks.
+void expect_same_with_a_split_stream(const std::vector<std::string>& assignments) {
+  const Scratch scratch;
+  const auto on = [&](const std::string& output, int tensor, bool sequence) {
+    std::vector<std::string> all = {"numerics.tensor=4",
+                                    "model.architecture.heads=4",
+                                    fmt::format("parallel.tensor={}", tensor),
+                                    fmt::format("parallel.sequence={}", sequence),
+                                    "verify.steps=1",
+                                    "replica_check_every=5"};
+    all.insert(all.end(), assignments.begin(), assignments.end());
+    return tiny_config(scratch, output, all);
+  };
+  train_on(1, on("one", 1, false));
+  struct Mesh {
+    int ranks, tensor;
+  };
+  for (const auto& [ranks, tensor] : {Mesh{1, 1}, Mesh{2, 2}, Mesh{4, 2}, Mesh{4, 4}}) {
+    const std::string output = fmt::format("run{}x{}", ranks / tensor, tensor);
+    train_on(ranks, on(output, tensor, true));
+    expect_equal_runs(scratch.path("one"), scratch.path(output), kSteps);
+  }
+}
+
+TEST(SameBits, WithASplitStream) {
+  expect_same_with_a_split_stream({});
+}
+
+TEST(SameBits, WithASplitStreamAndStateShared) {
+  expect_same_with_a_split_stream({"parallel.zero=1", "batch.micro_tokens=16"});
+}
+
+TEST(SameBits, WithASplitStreamComputedAgain) {
+  expect_same_with_a_split_stream({"memory.recompute=attention"});
+  expect_same_with_a_split_stream({"memory.recompute=layer", "parallel.zero=1"});
+}
+
+TEST(SameBits, WithASplitStreamOfAProjectedEmbedding) {
+  expect_same_with_a_split_stream(
+      {"model.architecture.family=electra", "model.architecture.embedding_size=12"});
+}
+
+TEST(SameBits, WithASplitStreamOfWhichAPartIsTrained) {
+  expect_same_with_a_split_stream({"model.train={layers: 1}"});
+  expect_same_with_a_split_stream({"model.train=head"});
+}
+
 TEST(SameBits, TheHeadAlone) {
   expect_same_on_all({"model.train=head"});
 }

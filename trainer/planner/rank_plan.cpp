@@ -206,7 +206,8 @@ RankPlan plan_rank(const Config& config, const ClassifierConfig& model_config, c
   // The last rank of a group: where a cut is uneven, its part is among the largest.
   Classifier model(model_config,
                    Group(static_cast<int>(mesh.tensor), static_cast<int>(mesh.tensor) - 1,
-                         static_cast<int>(std::max(mesh.parts, mesh.tensor))));
+                         static_cast<int>(std::max(mesh.parts, mesh.tensor)), nullptr,
+                         stream_of(config.parallel)));
   const ParameterArena arena(model, Device::meta());
   mark_trainable(config.model.train, model_config.layers, arena);
   plan.bytes.parameters = memory.statistics().in_use;

@@ -195,8 +195,6 @@ TEST(YamlErrors, SlicesThatRanksCannotShare) {
 }
 
 TEST(NotYet, WhatALaterVersionWillKnowIsRefusedByNameAndValue) {
-  EXPECT_SAYS(message_for_lines("parallel: {sequence: true}\n"),
-              "'parallel.sequence' is 'true': not yet. This version knows false");
   EXPECT_SAYS(message_for_lines("precision: bf16\n"),
               "'precision' is 'bf16': not yet. This version knows f32");
   EXPECT_SAYS(message_for("output: a\nmodel: {from: m, head: {task: token_classification}}\n"

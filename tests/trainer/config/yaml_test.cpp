@@ -34,7 +34,7 @@ training: {steps: 1000, log_every: 5, evaluate_every: 100,
            early_stop: {metric: macro_f1, patience: 4}, label_smoothing: 0.1,
            group_by_length: true, max_skipped_steps: 1}
 checkpoint: {every: 0.5 epochs, keep: 4, best: log_loss, async: false}
-parallel: {data: 4, tensor: 1, zero: 0, sequence: false}
+parallel: {data: 4, tensor: 1, zero: 0, sequence: true}
 numerics: {mode: canonical, data: 16, tensor: 1}
 precision: f32
 memory: {recompute: none}

@@ -9,10 +9,10 @@
 namespace heddle {
 namespace {
 
-std::string describe(const Mesh& mesh) {
+std::string describe(const Mesh& mesh, bool sequence) {
   const auto [data, tensor] = mesh.size();
   if (tensor == 1) return fmt::format("{} data-parallel rank{}", data, data == 1 ? "" : "s");
-  return fmt::format("{} data x {} tensor ranks", data, tensor);
+  return fmt::format("{} data x {} tensor ranks{}", data, tensor, sequence ? ", rows split" : "");
 }
 
 }  // namespace
@@ -64,8 +64,9 @@ void RunLog::announce() {
   add("data", fmt::format("{} training, {} validation, {} test rows", data.train.rows(),
                           data.validation ? data.validation->rows() : 0,
                           data.test ? data.test->rows() : 0));
-  add("mesh", fmt::format("{}, {} thread{} each, cpu", describe(run_.mesh), env_.pool.threads(),
-                          env_.pool.threads() == 1 ? "" : "s"));
+  add("mesh",
+      fmt::format("{}, {} thread{} each, cpu", describe(run_.mesh, run_.config.parallel.sequence),
+                  env_.pool.threads(), env_.pool.threads() == 1 ? "" : "s"));
   add("numerics", run_.config.numerics.mode == "fast"
                       ? std::string("fast: reproducible on this mesh")
                       : fmt::format("canonical: the same bits on 1 to {} ranks",

@@ -52,19 +52,27 @@ Json memory_of(const std::string& run) {
   return parse_json(log.substr(begin, log.find('\n', at) - begin), run);
 }
 
-void expect_as_planned(const Shape& shape, int ranks, int tensor = 1, int zero = 0) {
+struct Parallel {
+  int tensor = 1, zero = 0;
+  bool sequence = false;
+};
+
+void expect_as_planned(const Shape& shape, int ranks, const Parallel& parallel = {}) {
+  const auto& [tensor, zero, sequence] = parallel;
   const std::string run =
-      tiny_model() / fmt::format("{}-{}-{}-{}", shape.name, ranks, tensor, zero);
+      tiny_model() / fmt::format("{}-{}-{}-{}-{}", shape.name, ranks, tensor, zero, sequence);
   const std::string config = config_of(shape, run);
   const std::string json = run + "-plan.json";
   const Outcome planned =
       run_heddle(fmt::format("plan {} --ranks {} --cluster {}/configs/clusters/h100_node.yaml "
-                             "--json {}",
-                             config, ranks, HEDDLE_SOURCE_DIR, json));
+                             "--json {} --set parallel.sequence={}",
+                             config, ranks, HEDDLE_SOURCE_DIR, json, sequence));
   ASSERT_EQ(planned.code, 0) << planned.err;
-  const Outcome trained = run_heddle(
-      fmt::format("train {} --set parallel.tensor={} --set parallel.zero={}", config, tensor, zero),
-      {.ranks = ranks});
+  const Outcome trained =
+      run_heddle(fmt::format("train {} --set parallel.tensor={} --set parallel.zero={} "
+                             "--set parallel.sequence={}",
+                             config, tensor, zero, sequence),
+                 {.ranks = ranks});
   ASSERT_EQ(trained.code, 0) << trained.err;
   EXPECT_NE(trained.err.find("by plan, of a rank, "), std::string::npos) << trained.err;
 
@@ -102,13 +110,19 @@ TEST(PlanAgainstRun, BytesOfSeveralPassesAStep) {
 }
 
 TEST(PlanAgainstRun, BytesOfTensorParallelRanks) {
-  expect_as_planned(kTinyShape, 2, 2);
-  expect_as_planned(kMiniLm, 4, 4);
+  expect_as_planned(kTinyShape, 2, {.tensor = 2});
+  expect_as_planned(kMiniLm, 4, {.tensor = 4});
 }
 
 TEST(PlanAgainstRun, BytesUnderZero) {
-  expect_as_planned(kTinyShape, 2, 1, 1);
-  expect_as_planned(kMiniLm, 4, 2, 1);
+  expect_as_planned(kTinyShape, 2, {.zero = 1});
+  expect_as_planned(kMiniLm, 4, {.tensor = 2, .zero = 1});
+}
+
+TEST(PlanAgainstRun, BytesOfASplitStream) {
+  expect_as_planned(kTinyShape, 2, {.tensor = 2, .sequence = true});
+  expect_as_planned(kMiniLm, 2, {.tensor = 2, .sequence = true});
+  expect_as_planned(kMiniLm, 4, {.tensor = 4, .sequence = true});
 }
 
 TEST(Plan, ModelsFarBeyondThisMachineTakeSeconds) {

@@ -23,7 +23,7 @@ void verify_a_step(const Scratch& scratch, const Mistake& mistake,
     PosixFileSystem files;
     ThreadPool pool(1);
     const Mesh mesh(world, {.data = 1, .tensor = 2});
-    Group group = mesh.group(2);
+    Group group = mesh.group(2, stream_of(config.parallel));
     auto seen = std::make_shared<int>(0);
     group.plant_mistake([seen, mistake](std::string_view name) {
       return name == mistake.sum && (mistake.number < 0 || (*seen)++ == mistake.number);
@@ -46,6 +46,7 @@ TEST(StepVerifier, AStepThatIsRightPasses) {
   const Scratch scratch;
   verify_a_step(scratch, {}, {});
   verify_a_step(scratch, {}, {"model.train={layers: 1}"});
+  verify_a_step(scratch, {}, {"parallel.sequence=true"});
 }
 
 TEST(StepVerifier, NamesTheModuleWhoseGradientIsTheFirstToBeWrong) {
@@ -58,10 +59,12 @@ TEST(StepVerifier, NamesTheModuleWhoseGradientIsTheFirstToBeWrong) {
       "encoder.layers.0.feed_forward_norm.bias differs",
       "module encoder.layers.0.attention_norm: the gradient of",
       "module encoder.embeddings.norm: the gradient of"};
-  for (int i = 0; i < 4; ++i) {
-    EXPECT_HEDDLE_ERROR(verify_a_step(scratch, {"gradient of a shared input", i}, {}),
-                        ExitCode::kInternal,
-                        "verify: step 3: " + first_wrong[static_cast<size_t>(i)]);
+  for (const char* sequence : {"parallel.sequence=false", "parallel.sequence=true"}) {
+    for (int i = 0; i < 4; ++i) {
+      EXPECT_HEDDLE_ERROR(verify_a_step(scratch, {"gradient of a shared input", i}, {sequence}),
+                          ExitCode::kInternal,
+                          "verify: step 3: " + first_wrong[static_cast<size_t>(i)]);
+    }
   }
 }
 
@@ -69,8 +72,10 @@ TEST(StepVerifier, NamesTheLayerWhoseOutputIsTheFirstToBeWrong) {
   const Scratch scratch;
   EXPECT_HEDDLE_ERROR(verify_a_step(scratch, {"word embeddings"}, {}), ExitCode::kInternal,
                       "module encoder.embeddings: the output differs");
-  EXPECT_HEDDLE_ERROR(verify_a_step(scratch, {"sum over parts"}, {}), ExitCode::kInternal,
-                      "module encoder.layers.0: the output differs");
+  for (const char* sequence : {"parallel.sequence=false", "parallel.sequence=true"}) {
+    EXPECT_HEDDLE_ERROR(verify_a_step(scratch, {"sum over parts"}, {sequence}), ExitCode::kInternal,
+                        "module encoder.layers.0: the output differs");
+  }
 }
 
 TEST(CheckReplicas, NamesTheRankAndTheParameterThatDiffer) {

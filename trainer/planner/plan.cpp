@@ -126,7 +126,9 @@ std::string advice_to_fit(const Plan& plan) {
   if (least == plan.meshes.end()) return "no mesh has that many ranks";
   const std::string largest = least->rank.bytes.largest();
   std::string change = "more ranks, or a smaller model";
-  if (largest == "activations" || largest == "workspace") {
+  if (largest == "activations" && least->mesh.tensor > 1 && !plan.input.config.parallel.sequence) {
+    change = "parallel.sequence: true";
+  } else if (largest == "activations" || largest == "workspace") {
     change = fmt::format("a batch.micro_tokens below {}, or a shorter data.max_length",
                          plan.input.config.batch.micro_tokens);
   } else if (largest == "gradients" && least->rank.passes > 1) {
@@ -144,8 +146,10 @@ std::string advice_to_fit(const Plan& plan) {
 std::string advice_for(const Plan& plan) {
   if (!plan.best) return advice_to_fit(plan);
   const PlannedMesh& best = plan.meshes[*plan.best];
-  std::string settings = fmt::format("parallel: {{data: {}, tensor: {}, zero: {}}}", best.mesh.data,
-                                     best.mesh.tensor, best.mesh.zero);
+  const bool split = plan.input.config.parallel.sequence && best.mesh.tensor > 1;
+  std::string settings =
+      fmt::format("parallel: {{data: {}, tensor: {}, zero: {}{}}}", best.mesh.data,
+                  best.mesh.tensor, best.mesh.zero, split ? ", sequence: true" : "");
   if (!best.condition.empty()) settings += ", " + best.condition;
   return fmt::format("try mpirun -n {} with {}: {} s a step, {} tokens/s", best.mesh.ranks(),
                      settings, format_number(best.time.total()),

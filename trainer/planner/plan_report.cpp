@@ -15,6 +15,9 @@ std::string heading(const Plan& plan) {
   const Machine& machine = plan.machine;
   std::string text = fmt::format("model    {}, {} layers of {}, {} heads\n", model.family,
                                  model.layers, model.hidden_size, model.heads);
+  if (plan.input.config.parallel.sequence) {
+    text += "         its rows between the matrices split over the ranks of tensor\n";
+  }
   text += fmt::format("machine  {} ({})\n", machine.name,
                       machine.measured
                           ? "rates measured here; times for more ranks than fit it are predicted"
@@ -60,6 +63,7 @@ Json to_json(const Plan& plan) {
   Json json = {{"machine", {{"name", plan.machine.name}, {"measured", plan.machine.measured}}},
                {"assumptions", plan.input.assumptions},
                {"batch_tokens", plan.input.batch_tokens()},
+               {"sequence", plan.input.config.parallel.sequence},
                {"advice", plan.advice},
                {"meshes", Json::array()}};
   for (const PlannedMesh& mesh : plan.meshes) {

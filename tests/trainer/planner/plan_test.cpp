@@ -73,6 +73,19 @@ TEST(Plan, ListsTheMeshesAndPicksTheFastestThatFits) {
   EXPECT_TRUE(has(table, "all times are predicted"));
 }
 
+TEST(Plan, SaysWhetherTheStreamIsSplit) {
+  const auto plan_of = [](bool sequence, int64_t memory) {
+    return make_plan(
+        tiny_input({"batch.size=512", "batch.micro_tokens=100000", "model.architecture.heads=4",
+                    fmt::format("parallel.sequence={}", sequence)},
+                   16),
+        a_machine(), {.ranks = {2}, .memory = memory << 20});
+  };
+  EXPECT_FALSE(has(plan_table(plan_of(false, 8000)), "split over the ranks of tensor"));
+  EXPECT_TRUE(has(plan_table(plan_of(true, 8000)), "split over the ranks of tensor"));
+  EXPECT_EQ(to_json(plan_of(true, 8000))["sequence"], true);
+}
+
 TEST(Plan, WhatDoesNotFitNamesTheLargestTerm) {
   const Plan plan =
       make_plan(tiny_input(), a_machine(), {.ranks = {1}, .memory = int64_t{101} << 20});

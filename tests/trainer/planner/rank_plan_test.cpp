@@ -120,6 +120,26 @@ TEST(RankPlan, TensorRanksShareTheMatrices) {
   EXPECT_EQ(one.work.sums, 0);
 }
 
+TEST(RankPlan, ASplitStreamIsSharedByTheTensorRanks) {
+  Config config = small_config();
+  const StepPlan step = plan_step(config, 1, std::vector<int64_t>(32, 20));
+  const MeshPlan mesh{.tensor = 2, .parts = 2};
+  const RankPlan whole = plan_rank(config, small_model(), mesh, step, 2);
+  config.parallel.sequence = true;
+  const RankPlan split = plan_rank(config, small_model(), mesh, step, 2);
+  EXPECT_EQ(split.bytes.lasting(), whole.bytes.lasting());
+  EXPECT_EQ(split.work.product_flops, whole.work.product_flops);
+  // Of a layer: what enters two norms, and what leaves them; of the embeddings one of each. What
+  // leaves the last is not kept. The statistics are [rows, 2].
+  const int64_t rows = 32 * 20;
+  const int64_t stream = (3 * 4 + 1) * rows * 64 * 4 + (3 * 2 + 1) * rows * 2 * 4;
+  EXPECT_EQ(whole.bytes.activations - split.bytes.activations, stream / 2);
+  // Each sum has become a scatter and a gather. Besides, a gather of what enters the matrices, of
+  // the sums of a norm, of the gradient of the embeddings, and of what leaves the encoder.
+  EXPECT_EQ(split.work.sums, 1 + 3 * (2 * 4 + 2 + 2) + 1 + 1 + 1);
+  EXPECT_EQ(plan_rank(config, small_model(), {}, step, 1).work.sums, 0);
+}
+
 TEST(RankPlan, ZeroSharesTheOptimizersState) {
   const Config config = small_config();
   const StepPlan step = plan_step(config, 4, std::vector<int64_t>(32, 20));

@@ -3,6 +3,8 @@
 
 #include "tests/trainer/tiny_run.h"
 #include "trainer/run_differences.h"
+#include "trainer/sequence_logits.h"
+#include "trainer/training_setup.h"
 
 namespace heddle {
 namespace {
@@ -90,6 +92,33 @@ TEST(SameBits, WithASplitStreamAndStateShared) {
 TEST(SameBits, WithASplitStreamComputedAgain) {
   expect_same_with_a_split_stream({"memory.recompute=attention"});
   expect_same_with_a_split_stream({"memory.recompute=layer", "parallel.zero=1"});
+}
+
+TEST(SameBits, LogitsOfASplitStream) {
+  const Scratch scratch;
+  const auto logits = [&](int ranks, Stream stream) {
+    std::vector<float> of_root;
+    const Config config = tiny_config(scratch, "run", {"model.architecture.heads=4"});
+    run_threads(ranks, [&](Communicator& world) {
+      PosixFileSystem files;
+      ThreadPool pool(1);
+      const Device device = Device::cpu(&pool);
+      const Mesh mesh(world, {.data = 1, .tensor = ranks});
+      const TrainingModel model = make_training_model(files, config, device, mesh.group(4, stream));
+      const TrainingData data =
+          open_training_data(files, config, model, scratch.path("cache"), pool, world);
+      const SequenceSource source = {
+          .count = data.train.size(),
+          .length = [&](int64_t i) { return data.train.length(i); },
+          .add_to = [&](PackedSequences& packed, int64_t i) { data.train.add_to(packed, i); }};
+      const auto all = sequence_logits(*model.model, device, source, mesh);
+      if (mesh.is_root()) of_root = all;
+    });
+    return of_root;
+  };
+  const std::vector<float> one = logits(1, Stream::kWhole);
+  EXPECT_EQ(one.size(), 45u * 2);
+  for (const int ranks : {2, 4}) EXPECT_EQ(logits(ranks, Stream::kSplit), one);
 }
 
 TEST(SameBits, WithASplitStreamOfAProjectedEmbedding) {

@@ -73,17 +73,23 @@ TEST(Plan, ListsTheMeshesAndPicksTheFastestThatFits) {
   EXPECT_TRUE(has(table, "all times are predicted"));
 }
 
-TEST(Plan, SaysWhetherTheStreamIsSplit) {
-  const auto plan_of = [](bool sequence, int64_t memory) {
-    return make_plan(
-        tiny_input({"batch.size=512", "batch.micro_tokens=100000", "model.architecture.heads=4",
-                    fmt::format("parallel.sequence={}", sequence)},
-                   16),
-        a_machine(), {.ranks = {2}, .memory = memory << 20});
+TEST(Plan, SaysWhetherTheStreamIsSplitAndAdvisesIt) {
+  // One long sequence: two ranks can only share it as a tensor group.
+  const auto plan_of = [](const char* sequence, int64_t memory) {
+    const PlanInput input = tiny_input({"batch.size=1", "model.architecture.max_positions=4096",
+                                        "model.architecture.intermediate_size=512", sequence},
+                                       4096);
+    return make_plan(input, a_machine(), {.ranks = {2}, .memory = memory << 20});
   };
-  EXPECT_FALSE(has(plan_table(plan_of(false, 8000)), "split over the ranks of tensor"));
-  EXPECT_TRUE(has(plan_table(plan_of(true, 8000)), "split over the ranks of tensor"));
-  EXPECT_EQ(to_json(plan_of(true, 8000))["sequence"], true);
+  const Plan whole = plan_of("parallel.sequence=false", 101);
+  EXPECT_TRUE(has(whole.advice, "try parallel.sequence: true"));
+  EXPECT_FALSE(has(plan_table(whole), "split over the ranks of tensor"));
+  EXPECT_EQ(to_json(whole)["sequence"], false);
+  const Plan split = plan_of("parallel.sequence=true", 101);
+  EXPECT_TRUE(has(split.advice, "try a batch.micro_tokens below"));
+  EXPECT_TRUE(has(plan_table(split), "split over the ranks of tensor"));
+  const Plan fits = plan_of("parallel.sequence=true", 1000);
+  EXPECT_TRUE(has(fits.advice, "parallel: {data: 1, tensor: 2, zero: 0, sequence: true}"));
 }
 
 TEST(Plan, WhatDoesNotFitNamesTheLargestTerm) {

@@ -34,8 +34,8 @@ struct Batch {
   int64_t tokens() const { return ids.numel(); }
   int64_t sequences() const { return segments.count(); }
 
-  // Dropout of token rows [T, …], of this rank's rows of the stream between blocks, or of pooled
-  // rows [S, …], by the layer with this number.
+  // Dropout of token rows [T, …], of the rows of the stream between blocks that are held here, or
+  // of pooled rows [S, …], by the layer with this number.
   Dropout token_dropout(float p, int32_t layer) const { return dropout(p, layer, token_keys); }
   Dropout stream_dropout(float p, int32_t layer) const {
     return dropout(p, layer, own_rows(token_keys));

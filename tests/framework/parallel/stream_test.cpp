@@ -45,6 +45,7 @@ struct Input {
 struct Options {
   float dropout = 0.3f;
   bool recomputed = false;
+  int ranks_per_node = 0;  // 0: all
 };
 
 // A layer with all that may be split, and what comes before and after it.
@@ -118,7 +119,7 @@ Results run_layer(const Input& input, int ranks, int parts, Stream stream, Optio
     else
       results[name] = tensor.clone();
   };
-  run_threads(ranks, [&](Communicator& world) {
+  const auto run = [&](Communicator& world) {
     const Mesh mesh(world, {.data = 1, .tensor = ranks});
     Layer layer(mesh.group(parts, stream));
     ParameterArena arena(layer, Device::cpu());
@@ -152,7 +153,8 @@ Results run_layer(const Input& input, int ranks, int parts, Stream stream, Optio
         std::copy_n(gradient.data<float>() + run.local, run.count, whole.data<float>() + run.whole);
       });
     }
-  });
+  };
+  run_threads(ranks, run, {.ranks_per_node = options.ranks_per_node});
   return results;
 }
 
@@ -186,6 +188,14 @@ TEST(Stream, SplitEqualsWholeWhereAPartIsComputedAgain) {
   for (const int ranks : {2, 4}) {
     expect_equal(one, run_layer(kInputs[0], ranks, 4, Stream::kSplit, {.recomputed = true}),
                  fmt::format("{} ranks", ranks));
+  }
+}
+
+TEST(Stream, SplitEqualsWholeAcrossNodes) {
+  const Results one = run_layer(kInputs[0], 1, 4, Stream::kWhole);
+  for (const int per_node : {1, 2}) {
+    expect_equal(one, run_layer(kInputs[0], 4, 4, Stream::kSplit, {.ranks_per_node = per_node}),
+                 fmt::format("{} ranks a node", per_node));
   }
 }
 

@@ -12,6 +12,7 @@ namespace {
 
 thread_local int no_grad_depth = 0;
 thread_local int64_t next_order = 0;
+thread_local std::function<void(const Variable&)> gradient_arrived;
 thread_local bool met_dependence = false;  // see GradientProbe
 
 void add_into(const Tensor& sum, const Tensor& term) {
@@ -98,6 +99,13 @@ void accumulate(Variable& variable, Gradient term) {
 }
 
 }  // namespace
+
+GradientListener::GradientListener(std::function<void(const Variable&)> arrived)
+    : outer_(std::exchange(gradient_arrived, std::move(arrived))) {}
+
+GradientListener::~GradientListener() {
+  gradient_arrived = std::move(outer_);
+}
 
 NoGrad::NoGrad() {
   ++no_grad_depth;
@@ -202,6 +210,7 @@ void backward(const Tensor& y, const Tensor& dy) {
       if (!input || !gradients[i].defined()) continue;
       if (input->variable) {
         accumulate(*input->variable, std::move(gradients[i]));
+        if (gradient_arrived) gradient_arrived(*input->variable);
       } else {
         Pending& p = pending[input->order];
         p.node = input;

@@ -104,6 +104,19 @@ Tensor gradient_like(const Tensor& input);
 // Frees the tape as it goes.
 void backward(const Tensor& y, const Tensor& dy);
 
+// While one is alive, backward() on this thread says which variable has just got a gradient, or a
+// further term of it.
+class GradientListener {
+ public:
+  explicit GradientListener(std::function<void(const Variable&)> arrived);
+  ~GradientListener();
+  GradientListener(const GradientListener&) = delete;
+  GradientListener& operator=(const GradientListener&) = delete;
+
+ private:
+  std::function<void(const Variable&)> outer_;
+};
+
 // While one is alive, this thread records nothing.
 class NoGrad {
  public:

@@ -40,7 +40,10 @@ void SharedArena::barrier() {
     b.generation.fetch_add(1, std::memory_order_release);
     return;
   }
-  const auto done = [&] { return b.generation.load(std::memory_order_acquire) != generation; };
+  wait([&] { return b.generation.load(std::memory_order_acquire) != generation; });
+}
+
+void SharedArena::wait(const std::function<bool()>& done) {
   for (int spin = 0; spin < spins_; ++spin) {
     if (done()) return;
     _mm_pause();

@@ -57,6 +57,8 @@ class SharedArena {
   // Waits for all ranks; what they wrote before it can be read after it. Spins for a moment and
   // then gives its core away between looks, so that more ranks than cores do not crawl.
   void barrier();
+  // Waits in the same way until `done`, which looks at what other ranks write here.
+  void wait(const std::function<bool()>& done);
 
  private:
   Memory memory_;

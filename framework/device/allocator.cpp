@@ -46,12 +46,12 @@ std::byte* take_from_system(int64_t size) {
 
 // Pages of zeros, `size` bytes from a border of huge pages on.
 std::byte* map_zeros(size_t size) {
-  void* mapped = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* mapped =
+      mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapped == MAP_FAILED) throw std::bad_alloc();
   auto* begin = static_cast<std::byte*>(mapped);
-  const size_t before = round_up(reinterpret_cast<uintptr_t>(begin), kHugePage) -
-                        reinterpret_cast<uintptr_t>(begin);
+  const size_t before =
+      round_up(reinterpret_cast<uintptr_t>(begin), kHugePage) - reinterpret_cast<uintptr_t>(begin);
   if (before > 0) munmap(begin, before);
   if (before < kHugePage) munmap(begin + before + size, kHugePage - before);
   madvise(begin + before, size, MADV_HUGEPAGE);

@@ -8,11 +8,15 @@
 //
 // Dense gradients lie in one block in reverse order of the parameters (the last layer's are ready
 // first), in memory that the node's other ranks read; row-sparse ones (embeddings) are kept apart.
+// In a step of one pass the ranks add what is ready while backward() goes on: a gradient is ready
+// when it has had as many terms as in the passes before.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "framework/autograd/record.h"
@@ -54,6 +58,8 @@ class GradientArena {
   const SparseRows& sparse(const Entry& entry) const;
 
  private:
+  void arrived(const Variable& variable);
+  void pass_on_what_is_ready();
   void collect_dense();
   void collect_sparse();
 
@@ -66,6 +72,14 @@ class GradientArena {
   std::vector<RowTreeAccumulator> row_accumulators_;  // one a sparse entry, in their order
   std::vector<SparseRows> rows_;
   int64_t passes_ = 0;
+
+  std::vector<size_t> dense_;                             // of the entries
+  std::unordered_map<const Variable*, size_t> in_dense_;  // place in dense_
+  std::vector<int> terms_;                                // that each has had in this pass
+  std::vector<int> expected_;                             // the most in passes before
+  std::optional<GradientListener> listener_;              // during a pass
+  bool early_ = false;                                    // what is ready is passed on in this pass
+  size_t ready_ = 0;                                      // the first so many of dense_
 };
 
 }  // namespace heddle

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "framework/core/error.h"
 #include "framework/core/tensor.h"
 #include "framework/device/allocator.h"
+#include "framework/parallel/bucket_sum.h"
 #include "framework/parallel/tree.h"
 
 namespace heddle {
@@ -171,8 +173,10 @@ struct TreeReducer::State {
   std::unique_ptr<Communicator> node;
   std::unique_ptr<Communicator> across;
   SharedArena arena;
-  CountedMemory counted;  // the arena's part, in the allocator's books
-  Tensor plain;           // the buffer otherwise
+  std::optional<BucketSum> buckets;  // where all ranks are on one node
+  std::span<float> begun;            // between begin() and finish()
+  CountedMemory counted;             // the arena's part, in the allocator's books
+  Tensor plain;                      // the buffer otherwise
   std::span<float> buffer;
 
   void choose_way(bool shared_memory);
@@ -228,6 +232,7 @@ TreeReducer::TreeReducer(Communicator& group, int64_t capacity, TreeReducerOptio
   s.counted = CountedMemory(capacity * static_cast<int64_t>(sizeof(float)));
   s.arena = s.node->allocate_shared(capacity * static_cast<int64_t>(sizeof(float)), "gradients");
   s.buffer = {reinterpret_cast<float*>(s.arena.mine()), static_cast<size_t>(capacity)};
+  if (s.all_shared()) s.buckets.emplace(*s.node, s.arena);
 }
 
 TreeReducer::~TreeReducer() = default;
@@ -278,6 +283,27 @@ void TreeReducer::all_reduce(std::span<float> values, std::string_view name) {
     s.reduce_in_buffer(s.buffer.first(piece.size()), name);
     std::copy_n(s.buffer.begin(), piece.size(), piece.begin());
   }
+}
+
+void TreeReducer::begin(int64_t count) {
+  State& s = *state_;
+  s.begun = s.buffer.first(static_cast<size_t>(count));
+  if (s.buckets) s.buckets->begin(s.begun);
+}
+
+void TreeReducer::ready(int64_t count) {
+  if (state_->buckets) state_->buckets->ready(count);
+}
+
+void TreeReducer::progress() {
+  if (state_->buckets) state_->buckets->progress();
+}
+
+void TreeReducer::finish(std::string_view name) {
+  State& s = *state_;
+  if (!s.buckets) return all_reduce(s.begun, name);
+  s.group.enter("tree_all_reduce buckets", "f32", static_cast<int64_t>(s.begun.size()), name);
+  s.buckets->finish();
 }
 
 void TreeReducer::State::scatter_in_buffers(std::span<const float> values, const Slices& slices,

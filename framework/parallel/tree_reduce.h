@@ -49,6 +49,14 @@ class TreeReducer {
   // carried through buffer(), whose content is lost. Collective.
   void all_reduce(std::span<float> values, std::string_view name = "");
 
+  // all_reduce of the first floats of buffer() while they are still being made; it begins without
+  // waiting for anyone, and progress() adds what all ranks have ready (bucket_sum.h). Where ranks
+  // do not share memory, all is done by finish(). Collective, but for ready() and progress().
+  void begin(int64_t count);
+  void ready(int64_t count);  // the first `count` of this rank are final
+  void progress();
+  void finish(std::string_view name = "");
+
   // The two halves of all_reduce, for values cut by `offsets` [ranks + 1], which ascend from 0 and
   // are the same on every rank: rank r's slice is [offsets[r], offsets[r + 1]). Both are carried
   // through buffer(), whose content is lost. Collective.

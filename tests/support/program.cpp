@@ -50,7 +50,11 @@ std::string heddle_command(const std::string& arguments, const Under& under) {
 }
 
 Outcome run_heddle(const std::string& arguments, const Under& under) {
-  return run_shell(heddle_command(arguments, under));
+  const std::string command = heddle_command(arguments, under);
+  Outcome outcome = run_shell(command);
+  // On a busy machine Open MPI's mpirun may crash at its own end, when the job is over.
+  if (outcome.err.find("PMIx_server_finalize") != std::string::npos) outcome = run_shell(command);
+  return outcome;
 }
 
 Background::Background(const std::string& arguments, const std::string& log, const Under& under) {

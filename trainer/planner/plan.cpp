@@ -93,8 +93,7 @@ PlannedMesh plan_mesh(const PlanInput& input, const Machine& machine, const Mesh
   planned.mesh = mesh;
   planned.memory = memory.value_or(machine.memory_of_rank(mesh.ranks()));
   planned.rank = plan_rank(input.config, input.model, mesh, step, machine.ranks_per_node);
-  planned.time =
-      step_time(machine, planned.rank, mesh, input.config.threads.value_or(0));
+  planned.time = step_time(machine, planned.rank, mesh, input.config.threads.value_or(0));
   planned.needs = planned.rank.bytes.total() + kProgramBytes;
   const MemoryTerms& bytes = planned.rank.bytes;
   if (planned.needs > planned.memory) {

@@ -154,8 +154,8 @@ std::unique_ptr<Gemm::Product> Gemm::State::make(const Shape& shape, int64_t hei
 }
 
 // The results of some rows, each in every place; empty if the bits of one are not the same
-// everywhere. An order of addition does not depend on the numbers, so a trial tells for all; but two
-// orders may well agree on one number, so it takes kTrialNumbers.
+// everywhere. An order of addition does not depend on the numbers, so a trial tells for all; but
+// two orders may well agree on one number, so it takes kTrialNumbers.
 std::vector<float> Gemm::State::trial(const Shape& shape, const Product& product) const {
   const int64_t height = product.height;
   std::vector<float> b = numbers(static_cast<int64_t>(plain.get_size() / sizeof(float)));

@@ -21,11 +21,12 @@ struct Sizes {
   int64_t rows, out, in;
 };
 
-// Odd sizes, narrow heads, sizes around blocks (72 rows), panels (192 columns) and their heights, and MiniLM's.
-const std::vector<Sizes> kSizes = {{1, 1, 1},     {1, 2, 384},   {3, 5, 7},      {10, 384, 384},
-                                   {17, 193, 31}, {54, 384, 96}, {71, 191, 64},  {72, 192, 384},
-                                   {73, 192, 33}, {145, 577, 8}, {300, 10, 129}, {5, 1536, 384},
-                                   {7, 384, 1536}, {40, 1, 31},  {90, 2, 384},  {33, 3, 768}};
+// Odd sizes, narrow heads, sizes around blocks (72 rows), panels (192 columns) and their heights,
+// and MiniLM's.
+const std::vector<Sizes> kSizes = {{1, 1, 1},      {1, 2, 384},   {3, 5, 7},      {10, 384, 384},
+                                   {17, 193, 31},  {54, 384, 96}, {71, 191, 64},  {72, 192, 384},
+                                   {73, 192, 33},  {145, 577, 8}, {300, 10, 129}, {5, 1536, 384},
+                                   {7, 384, 1536}, {40, 1, 31},   {90, 2, 384},   {33, 3, 768}};
 
 std::vector<float> product(const Tensor& x, const PackedWeight& weight,
                            ThreadPool* pool = nullptr) {

@@ -115,6 +115,71 @@ TEST(GradientArena, PassesOnOneRankEqualRanks) {
   }
 }
 
+// Some buckets of dense gradients, one of a layer that is not used.
+struct Tower : Module {
+  Tower() : first(700, 900), unused(900, 800), second(900, 600) {}
+  void visit(Visitor& v) override {
+    v("first", first);
+    v("unused", unused);
+    v("second", second);
+  }
+  void run_backward(const Tensor& x) const {
+    const Tensor y = second(first(x));
+    backward(squared_error_sum(y, Tensor::zeros(y.shape())).sum, tensor_of(std::vector<float>{1}));
+  }
+
+  Linear first, unused, second;
+};
+
+// The first pass finds out how many terms each gradient has; from then on they are added early.
+TEST(GradientArena, WhatIsAddedDuringThePassHasTheSameBits) {
+  run_threads(4, [](Communicator& world) {
+    Tower model;
+    const ParameterArena arena(model, Device::cpu());
+    initialize(arena, 1);
+    GradientArena gradients(arena, world, true);
+    Tensor x = Tensor::empty({3, 700});
+    for (int64_t i = 0; i < x.numel(); ++i) {
+      x.data<float>()[i] = static_cast<float>((i + 5 * world.rank()) % 11) - 5;
+    }
+    std::vector<std::vector<float>> first;
+    for (int round = 0; round < 4; ++round) {
+      gradients.begin(1);
+      gradients.begin_pass();
+      if (round != 2 || world.rank() != 1) model.run_backward(x);  // a rank without samples
+      gradients.end_pass();
+      gradients.all_reduce();
+      std::vector<std::vector<float>> now;
+      for (const auto& entry : gradients.entries()) {
+        const auto values = gradients.dense(entry);
+        now.emplace_back(values.begin(), values.end());
+      }
+      if (round == 0) first = now;
+      EXPECT_EQ(now == first, round != 2) << "round " << round;
+      EXPECT_EQ(now[3], std::vector<float>(900 * 800)) << names(gradients)[3];
+      world.barrier();
+    }
+  });
+}
+
+TEST(GradientArena, AFurtherTermOfASumThatHasBegunIsAnError) {
+  Tower model;
+  const ParameterArena arena(model, Device::cpu());
+  const auto alone = make_single();
+  GradientArena gradients(arena, *alone, true);
+  const Tensor x = Tensor::zeros({1, 700});
+  for (int round = 0; round < 2; ++round) {
+    gradients.begin(1);
+    gradients.begin_pass();
+    model.run_backward(x);
+    if (round == 1) {
+      EXPECT_INVALID(model.run_backward(x), "got another gradient when its sum had begun");
+    }
+    gradients.end_pass();
+    gradients.all_reduce();
+  }
+}
+
 TEST(GradientArena, LeavesPlainValuesBehind) {
   Words model;
   const ParameterArena arena(model, Device::cpu());

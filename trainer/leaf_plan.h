@@ -33,6 +33,26 @@ struct LeafPlanOptions {
   bool even = false;
 };
 
+// The plans of all ranks: the batch is arranged once.
+class LeafPlanner {
+ public:
+  // `length` gives a sample's tokens; `options.rank` is not looked at.
+  LeafPlanner(std::span<const int64_t> samples, const LeafPlanOptions& options,
+              const std::function<int64_t(int64_t sample)>& length);
+
+  LeafPlan plan(int64_t rank) const;
+  // Tokens of all its passes.
+  int64_t tokens(int64_t rank) const;
+
+ private:
+  int64_t tokens_of(int64_t begin_leaf, int64_t end_leaf) const;
+
+  LeafPlanOptions options_;
+  int64_t leaves_;
+  std::vector<int64_t> order_;   // samples, leaf after leaf
+  std::vector<int64_t> before_;  // tokens of the samples before, [samples + 1]
+};
+
 // `length` gives a sample's tokens.
 LeafPlan plan_leaves(std::span<const int64_t> samples, const LeafPlanOptions& options,
                      const std::function<int64_t(int64_t sample)>& length);

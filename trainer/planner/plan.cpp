@@ -88,11 +88,11 @@ std::vector<int64_t> equal_lengths(const Config& config, int64_t length) {
 }
 
 PlannedMesh plan_mesh(const PlanInput& input, const Machine& machine, const MeshPlan& mesh,
-                      std::optional<int64_t> memory, const StepPlan& step) {
+                      std::optional<int64_t> memory, RankPlan rank) {
   PlannedMesh planned;
   planned.mesh = mesh;
   planned.memory = memory.value_or(machine.memory_of_rank(mesh.ranks()));
-  planned.rank = plan_rank(input.config, input.model, mesh, step, machine.ranks_per_node);
+  planned.rank = std::move(rank);
   planned.time = step_time(machine, planned.rank, mesh, input.config.threads.value_or(0));
   planned.needs = planned.rank.bytes.total() + kProgramBytes;
   const MemoryTerms& bytes = planned.rank.bytes;
@@ -214,6 +214,7 @@ Plan make_plan(PlanInput input, const Machine& machine, const PlanOptions& optio
   plan.input = std::move(input);
   plan.machine = machine;
   std::map<int64_t, StepPlan> steps;  // by data ranks
+  RankPlanner planner(plan.input.config, plan.input.model);
   for (const int64_t ranks : options.ranks) {
     for (int64_t tensor = 1; tensor <= std::min(ranks, plan.input.model.heads); tensor *= 2) {
       if (ranks % tensor != 0) continue;
@@ -222,12 +223,12 @@ Plan make_plan(PlanInput input, const Machine& machine, const PlanOptions& optio
         steps[data] = plan_step(plan.input.config, data, plan.input.lengths);
       }
       for (int64_t zero = 0; zero <= (data > 1 ? 1 : 0); ++zero) {
-        plan.meshes.push_back(plan_mesh(plan.input, machine,
-                                        {.data = data,
-                                         .tensor = tensor,
-                                         .parts = parts_of(plan.input.config, tensor),
-                                         .zero = zero},
-                                        options.memory, steps[data]));
+        const MeshPlan mesh = {.data = data,
+                               .tensor = tensor,
+                               .parts = parts_of(plan.input.config, tensor),
+                               .zero = zero};
+        plan.meshes.push_back(plan_mesh(plan.input, machine, mesh, options.memory,
+                                        planner.plan(mesh, steps[data], machine.ranks_per_node)));
       }
     }
   }

@@ -153,15 +153,17 @@ StepPlan plan_step(const Config& config, int64_t data, std::span<const int64_t> 
   std::vector<int64_t> samples(lengths.size());
   std::iota(samples.begin(), samples.end(), 0);
   const bool fast = config.numerics.mode == "fast";
-  LeafPlanOptions options = {.leaves = fast ? data : std::max(config.numerics.data, data),
-                             .micro_tokens = config.batch.micro_tokens,
-                             .ranks = data,
-                             .even = fast};
+  const LeafPlanOptions options = {.leaves = fast ? data : std::max(config.numerics.data, data),
+                                   .micro_tokens = config.batch.micro_tokens,
+                                   .ranks = data,
+                                   .even = fast};
+  const LeafPlanner planner(samples, options,
+                            [&](int64_t sample) { return lengths[static_cast<size_t>(sample)]; });
   StepPlan heaviest;
   int64_t most = -1;
-  for (options.rank = 0; options.rank < data; ++options.rank) {
-    const LeafPlan leaves = plan_leaves(
-        samples, options, [&](int64_t sample) { return lengths[static_cast<size_t>(sample)]; });
+  for (int64_t rank = 0; rank < data; ++rank) {
+    if (planner.tokens(rank) <= most) continue;  // no pass has more than all of them
+    const LeafPlan leaves = planner.plan(rank);
     StepPlan step;
     for (const LeafPlan::Pass& pass : leaves.passes) {
       StepPlan::Pass planned{.lengths = {}, .leaves = pass.sample_offsets};
@@ -196,8 +198,12 @@ std::string MemoryTerms::text() const {
   return fmt::format("{}: {}", format_bytes(static_cast<uint64_t>(total())), parts);
 }
 
-RankPlan plan_rank(const Config& config, const ClassifierConfig& model_config, const MeshPlan& mesh,
-                   const StepPlan& step, int64_t ranks_per_node) {
+namespace {
+
+// What does not depend on how many ranks there are beside: the model's own run. `updated` is of all
+// that this rank has.
+RankPlan run_rank(const Config& config, const ClassifierConfig& model_config, const MeshPlan& mesh,
+                  const StepPlan& step) {
   RankPlan plan;
   plan.passes = static_cast<int64_t>(step.passes.size());
   plan.tokens = step.tokens();
@@ -217,10 +223,6 @@ RankPlan plan_rank(const Config& config, const ClassifierConfig& model_config, c
   const auto passes = static_cast<uint64_t>(std::max<int64_t>(1, plan.passes));
   const int64_t blocks = passes > 1 ? 1 + std::bit_width(passes - 1) : 0;
   plan.bytes.gradients = (1 + blocks) * plan.trained * int64_t{sizeof(float)};
-  if (mesh.zero > 0) plan.updated = (plan.updated + mesh.data - 1) / mesh.data;
-  plan.bytes.optimizer = states_of(config.optimizer) * plan.updated * int64_t{sizeof(float)};
-  plan.bytes.communication =
-      message_bytes(plan, mesh, step, model_config.vocabulary, ranks_per_node);
 
   std::vector<const StepPlan::Pass*> order;
   for (const StepPlan::Pass& pass : step.passes) order.push_back(&pass);
@@ -241,6 +243,25 @@ RankPlan plan_rank(const Config& config, const ClassifierConfig& model_config, c
   plan.bytes.workspace = memory.statistics().high_water - after_forward;
   if (mesh.tensor > 1) plan.bytes.workspace += Mesh::kWindow * int64_t{sizeof(float)};
   return plan;
+}
+
+}  // namespace
+
+RankPlan RankPlanner::plan(const MeshPlan& mesh, const StepPlan& step, int64_t ranks_per_node) {
+  const auto same = std::ranges::find_if(runs_, [&](const Run& run) {
+    return run.tensor == mesh.tensor && run.parts == mesh.parts && run.passes == step.passes;
+  });
+  RankPlan plan = same != runs_.end() ? same->plan : run_rank(config_, model_, mesh, step);
+  if (same == runs_.end()) runs_.push_back({mesh.tensor, mesh.parts, step.passes, plan});
+  if (mesh.zero > 0) plan.updated = (plan.updated + mesh.data - 1) / mesh.data;
+  plan.bytes.optimizer = states_of(config_.optimizer) * plan.updated * int64_t{sizeof(float)};
+  plan.bytes.communication = message_bytes(plan, mesh, step, model_.vocabulary, ranks_per_node);
+  return plan;
+}
+
+RankPlan plan_rank(const Config& config, const ClassifierConfig& model, const MeshPlan& mesh,
+                   const StepPlan& step, int64_t ranks_per_node) {
+  return RankPlanner(config, model).plan(mesh, step, ranks_per_node);
 }
 
 }  // namespace heddle

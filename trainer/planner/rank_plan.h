@@ -34,6 +34,7 @@ struct StepPlan {
     std::vector<int64_t> lengths;  // of its sequences, in tokens
     std::vector<int64_t> leaves;   // offsets of its leaves among the sequences, [leaves + 1]
     int64_t tokens() const;
+    bool operator==(const Pass&) const = default;
   };
   std::vector<Pass> passes;
   int64_t batch_tokens = 0;  // of the whole job
@@ -74,6 +75,28 @@ struct RankPlan {
   int64_t updated = 0;       // elements that this rank's optimizer updates
   int64_t passes = 0;
   int64_t tokens = 0;
+};
+
+// Plans of many meshes for one config; the model is run once for those whose ranks do the same.
+class RankPlanner {
+ public:
+  // Both outlive it.
+  RankPlanner(const Config& config, const ClassifierConfig& model)
+      : config_(config), model_(model) {}
+
+  // As plan_rank().
+  RankPlan plan(const MeshPlan& mesh, const StepPlan& step, int64_t ranks_per_node);
+
+ private:
+  struct Run {
+    int64_t tensor;
+    int64_t parts;
+    std::vector<StepPlan::Pass> passes;
+    RankPlan plan;
+  };
+  const Config& config_;
+  const ClassifierConfig& model_;
+  std::vector<Run> runs_;
 };
 
 // `ranks_per_node` says how far gradients are added in shared memory. Throws Error(kInput) for a

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "tests/trainer/tiny_run.h"
 #include "trainer/config/yaml.h"
 
@@ -130,6 +132,34 @@ TEST(ParseRanks, ReadsNumbersListsAndRanges) {
   EXPECT_EQ(parse_ranks("1..1"), (std::vector<int64_t>{1}));
   for (const char* bad : {"", "0", "many", "1..", "2,,4", "99999999999"}) {
     EXPECT_TRUE(has(caught([&] { (void)parse_ranks(bad); }).what, "no number of ranks")) << bad;
+  }
+}
+
+TEST(Plan, ThousandsOfRanksArePlannedInMoments) {
+  for (const std::string mode : {"canonical", "fast"}) {
+    const auto begun = std::chrono::steady_clock::now();
+    const Plan plan = make_plan(tiny_input({"batch.size=256", "numerics.mode=" + mode}, 16),
+                                a_machine(), {.ranks = parse_ranks("1..65536")});
+    EXPECT_EQ(plan.meshes.back().mesh.ranks(), 65536);
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(3)) << mode;
+  }
+}
+
+TEST(RankPlanner, SaysOfEveryMeshWhatItsOwnRunSays) {
+  const PlanInput input = tiny_input({"batch.size=64"}, 16);
+  RankPlanner planner(input.config, input.model);
+  for (const int64_t data : {1, 2, 4, 64, 128}) {
+    const StepPlan step = plan_step(input.config, data, input.lengths);
+    for (const int64_t zero : {0, 1}) {
+      const MeshPlan mesh = {.data = data, .zero = zero};
+      const RankPlan once = plan_rank(input.config, input.model, mesh, step, 8);
+      const RankPlan again = planner.plan(mesh, step, 8);
+      EXPECT_EQ(again.bytes.text(), once.bytes.text());
+      EXPECT_EQ(again.bytes.total(), once.bytes.total());
+      EXPECT_EQ(again.updated, once.updated);
+      EXPECT_EQ(again.tokens, once.tokens);
+      EXPECT_EQ(again.work.product_flops, once.work.product_flops);
+    }
   }
 }
 

@@ -31,13 +31,13 @@ Failure describe(const std::exception_ptr& error) {
     std::string text = e.what();
     if (!e.hint().empty()) text += "\n  " + e.hint();
     return {e.code(), text};
-  } catch (const MemoryLimitReached& e) {
+  } catch (const OutOfMemory& e) {
     return {ExitCode::kInput,
             fmt::format("{}\n  a smaller batch.micro_tokens, more ranks that share "
                         "the model, or a higher --memory-limit, may help",
                         e.what())};
   } catch (const std::bad_alloc&) {
-    return {ExitCode::kInternal,
+    return {ExitCode::kInput,
             "out of memory\n  a smaller batch.micro_tokens, or more ranks, may help"};
   } catch (const std::exception& e) {
     return {ExitCode::kInternal, fmt::format("internal error: {}", e.what())};

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "datasets/packing.h"
+#include "framework/device/allocator.h"
 #include "framework/io/json.h"
 #include "models/hf/config.h"
 #include "models/hf/import.h"
@@ -107,12 +108,18 @@ ModelPath find_model(FileSystem& files, const std::string& path) {
 std::unique_ptr<ServedModel> load_served_model(FileSystem& files, const std::string& path,
                                                const LoadOptions& options) {
   const ModelPath found = find_model(files, path);
-  auto served = found.kind == ModelPath::Kind::kHuggingFace
-                    ? load_folder(files, found.path, options)
-                    : load_checkpoint(files, found.path, options);
-  served->path = found.path;
-  if (options.pack) pack_weights(served->model);
-  return served;
+  try {
+    auto served = found.kind == ModelPath::Kind::kHuggingFace
+                      ? load_folder(files, found.path, options)
+                      : load_checkpoint(files, found.path, options);
+    served->path = found.path;
+    if (options.pack) pack_weights(served->model);
+    return served;
+  } catch (const OutOfMemory& error) {
+    throw Error(ExitCode::kInput,
+                fmt::format("{}: the weights do not fit: {}", found.path, error.what()),
+                "more ranks that share the model (--tensor), or a higher --memory-limit, may help");
+  }
 }
 
 std::shared_ptr<const Tokenizer> load_model_tokenizer(FileSystem& files, const std::string& path) {

@@ -10,6 +10,8 @@
 #include "datasets/epoch_sampler.h"
 #include "framework/comm/agree.h"
 #include "framework/comm/collectives.h"
+#include "framework/core/nearest_name.h"
+#include "framework/device/allocator.h"
 #include "framework/optim/schedule.h"
 #include "framework/parallel/mesh.h"
 #include "trainer/checkpoint_save.h"
@@ -97,6 +99,8 @@ class Trainer {
   Communicator& ranks() { return mesh_.data(); }
   int64_t parts() const;
   void set_up();
+  // Model, data, gradients and optimizer.
+  void make_what_lasts();
   void build_schedule();
   void restore();
   bool step();
@@ -205,6 +209,26 @@ TrainOutcome Trainer::run() {
 }
 
 void Trainer::set_up() {
+  try {
+    make_what_lasts();
+  } catch (const OutOfMemory& error) {
+    throw Error(ExitCode::kInput,
+                fmt::format("weights, gradients and optimizer state do not fit: {}", error.what()),
+                "more ranks that share the model (parallel.tensor) or its optimizer "
+                "(parallel.zero: 1), or a higher --memory-limit, may help; heddle plan says what a "
+                "rank needs");
+  }
+  train_step_.emplace(*model_.model, *model_.task, *gradients_, *optimizer_, ranks());
+  const bool canonical = config_.numerics.mode != "fast";
+  if (steps_to_verify_ > 0) {
+    verifier_.emplace(model_, *gradients_, mesh_,
+                      VerifierOptions{.parts = static_cast<int>(state_.parts), .exact = canonical});
+    train_step_->verify_with(&*verifier_);
+  }
+  build_schedule();
+}
+
+void Trainer::make_what_lasts() {
   state_.parts = parts();
   model_ =
       make_training_model(env_.files, config_, device_,
@@ -216,13 +240,6 @@ void Trainer::set_up() {
   gradients_.emplace(*model_.arena, ranks(), canonical);
   optimizer_.emplace(*model_.arena, *gradients_, optimizer_ranks(mesh_),
                      optimizer_options(config_.optimizer, config_.parallel.zero));
-  train_step_.emplace(*model_.model, *model_.task, *gradients_, *optimizer_, ranks());
-  if (steps_to_verify_ > 0) {
-    verifier_.emplace(model_, *gradients_, mesh_,
-                      VerifierOptions{.parts = static_cast<int>(state_.parts), .exact = canonical});
-    train_step_->verify_with(&*verifier_);
-  }
-  build_schedule();
 }
 
 // Slices of each matrix: a run keeps those it started with, unless its arithmetic is the mesh's.

@@ -39,7 +39,7 @@ std::byte* take_from_system(int64_t size) {
   const size_t alignment = size >= kHuge ? kHugePage : 64;
   const size_t rounded = round_up(static_cast<size_t>(size), alignment);
   auto* block = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
-  if (!block) throw std::bad_alloc();
+  if (!block) throw OutOfMemory(size);
   if (size >= kHuge) madvise(block, rounded, MADV_HUGEPAGE);
   return block;
 }
@@ -48,7 +48,7 @@ std::byte* take_from_system(int64_t size) {
 std::byte* map_zeros(size_t size) {
   void* mapped =
       mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (mapped == MAP_FAILED) throw std::bad_alloc();
+  if (mapped == MAP_FAILED) throw OutOfMemory(static_cast<int64_t>(size));
   auto* begin = static_cast<std::byte*>(mapped);
   const size_t before =
       round_up(reinterpret_cast<uintptr_t>(begin), kHugePage) - reinterpret_cast<uintptr_t>(begin);
@@ -195,9 +195,12 @@ MemoryPool& real_pool() {
 
 }  // namespace
 
+OutOfMemory::OutOfMemory(int64_t asked)
+    : text_("out of memory: the system has no " + in_mib(asked) + " more") {}
+
 MemoryLimitReached::MemoryLimitReached(int64_t asked, int64_t in_use, int64_t limit)
-    : text_("out of memory: " + in_mib(asked) + " more were asked for with " + in_mib(in_use) +
-            " in use. The limit is " + in_mib(limit)) {}
+    : OutOfMemory("out of memory: " + in_mib(asked) + " more were asked for with " +
+                  in_mib(in_use) + " in use. The limit is " + in_mib(limit)) {}
 
 void set_memory_limit(int64_t bytes) {
   real_pool().set_limit(bytes);

@@ -16,6 +16,7 @@
 #include <new>
 #include <span>
 #include <string>
+#include <utility>
 
 namespace heddle {
 
@@ -30,7 +31,7 @@ struct MemoryStatistics {
 };
 
 // A block of at least `bytes` bytes, contents undefined; returned to the pool when the last owner
-// lets go. 0 bytes give a null pointer. Throws std::bad_alloc when the system has no more, and
+// lets go. 0 bytes give a null pointer. Throws OutOfMemory when the system has no more, and
 // MemoryLimitReached when set_memory_limit() allows no more.
 std::shared_ptr<std::byte> allocate(int64_t bytes);
 
@@ -42,13 +43,21 @@ std::shared_ptr<std::byte> allocate_zeroed(int64_t bytes);
 // small. To be said before the first write.
 void expect_few_writes(std::span<std::byte> bytes);
 
-class MemoryLimitReached : public std::bad_alloc {
+class OutOfMemory : public std::bad_alloc {
  public:
-  MemoryLimitReached(int64_t asked, int64_t in_use, int64_t limit);
+  explicit OutOfMemory(int64_t asked);  // of the system
   const char* what() const noexcept override { return text_.c_str(); }
+
+ protected:
+  explicit OutOfMemory(std::string text) : text_(std::move(text)) {}
 
  private:
   std::string text_;
+};
+
+class MemoryLimitReached : public OutOfMemory {
+ public:
+  MemoryLimitReached(int64_t asked, int64_t in_use, int64_t limit);
 };
 
 // From now on no more than so many bytes are held, here and by CountedMemory; free blocks are given

@@ -216,5 +216,17 @@ TEST(Allocator, ThreadsShareIt) {
   for (std::thread& thread : threads) thread.join();
 }
 
+TEST(Allocator, WhatTheSystemDoesNotHaveIsToldInBytes) {
+  for (const auto take : {allocate, allocate_zeroed}) {
+    try {
+      take(int64_t{1} << 50);
+      FAIL();
+    } catch (const OutOfMemory& error) {
+      EXPECT_EQ(std::string(error.what()),
+                "out of memory: the system has no 1073741824.0 MiB more");
+    }
+  }
+}
+
 }  // namespace
 }  // namespace heddle

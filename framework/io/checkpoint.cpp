@@ -73,6 +73,21 @@ std::unique_ptr<Hdf5Reader> open_shard(FileSystem& files, const std::string& dir
   }
 }
 
+// The manifest of a checkpoint whose folder still has its name, if it had one of a step.
+Manifest read_named_manifest(FileSystem& files, const std::string& path) {
+  Manifest manifest = read_manifest(files, path);
+  std::string name = base_name(path);
+  if (files.kind(path) == FileKind::kSymlink) name = base_name(files.read_symlink(path));
+  const auto named = parse_checkpoint_name(name);
+  if (named && named->step != manifest.step) {
+    throw Error(
+        ExitCode::kNoData,
+        fmt::format("{}: its manifest is of step {}: the folder was renamed", path, manifest.step),
+        fmt::format("give it back its name, step-{:09}", manifest.step));
+  }
+  return manifest;
+}
+
 std::string describe(const StoredTensor& tensor) {
   const size_t boxes = tensor.boxes.size();
   return fmt::format("{} [{}] in {} {}", name_of(tensor.dtype), fmt::join(tensor.shape, ", "),
@@ -82,7 +97,7 @@ std::string describe(const StoredTensor& tensor) {
 }  // namespace
 
 Checkpoint::Checkpoint(FileSystem& files, const std::string& path, Verify verify)
-    : files_(files), path_(path), manifest_(read_manifest(files, path)) {
+    : files_(files), path_(path), manifest_(read_named_manifest(files, path)) {
   for (const ShardFile& file : manifest_.files) check_size(files, join_path(path, file.name), file);
   shards_.resize(manifest_.files.size());
   if (verify == Verify::kOnUse) return;
@@ -159,7 +174,7 @@ CheckpointReport verify_checkpoint(FileSystem& files, const std::string& path) {
   CheckpointReport report{.path = path, .fault = "", .files = {}, .tensors = {}};
   Manifest manifest;
   try {
-    manifest = read_manifest(files, path);
+    manifest = read_named_manifest(files, path);
   } catch (const Error& error) {
     report.fault = error.what();
     return report;

@@ -26,18 +26,6 @@ std::optional<int64_t> number(std::string_view digits) {
   return value;
 }
 
-// Only names that `step_name` makes.
-std::optional<CheckpointName> parse_name(std::string_view name) {
-  constexpr std::string_view kStep = "step-";
-  if (!name.starts_with(kStep)) return std::nullopt;
-  const size_t dot = name.find('.');
-  const auto step = number(name.substr(kStep.size(), std::min(dot, name.size()) - kStep.size()));
-  const auto generation =
-      dot == name.npos ? std::optional<int64_t>(1) : number(name.substr(dot + 1));
-  if (!step || !generation || step_name(*step, *generation) != name) return std::nullopt;
-  return CheckpointName{"", *step, *generation};
-}
-
 bool is_file_of_ours(std::string_view name) {
   return name == kManifestFile || name == fmt::format(".{}.tmp", kManifestFile) ||
          (name.starts_with("shard-") && name.ends_with(".h5"));
@@ -58,7 +46,7 @@ void remove_if_ours(FileSystem& files, const std::string& directory) {
 void remove_leftovers(FileSystem& files, const std::string& root) {
   for (const std::string& name : files.list(root)) {
     if (!name.starts_with(kTemporary)) continue;
-    if (parse_name(std::string_view(name).substr(kTemporary.size()))) {
+    if (parse_checkpoint_name(std::string_view(name).substr(kTemporary.size()))) {
       remove_if_ours(files, join_path(root, name));
     }
   }
@@ -106,6 +94,17 @@ void prune(FileSystem& files, const std::string& root, int64_t step, const Commi
 }
 
 }  // namespace
+
+std::optional<CheckpointName> parse_checkpoint_name(std::string_view name) {
+  constexpr std::string_view kStep = "step-";
+  if (!name.starts_with(kStep)) return std::nullopt;
+  const size_t dot = name.find('.');
+  const auto step = number(name.substr(kStep.size(), std::min(dot, name.size()) - kStep.size()));
+  const auto generation =
+      dot == name.npos ? std::optional<int64_t>(1) : number(name.substr(dot + 1));
+  if (!step || !generation || step_name(*step, *generation) != name) return std::nullopt;
+  return CheckpointName{"", *step, *generation};
+}
 
 std::string CheckpointPlace::temporary() const {
   return join_path(root, fmt::format("{}{}", kTemporary, step_name(step)));
@@ -189,7 +188,7 @@ std::vector<CheckpointName> list_checkpoints(FileSystem& files, const std::strin
   std::vector<CheckpointName> found;
   if (!files.is_directory(root)) return found;
   for (const std::string& name : files.list(root)) {
-    std::optional<CheckpointName> parsed = parse_name(name);
+    std::optional<CheckpointName> parsed = parse_checkpoint_name(name);
     if (!parsed) continue;
     parsed->path = join_path(root, name);
     found.push_back(std::move(*parsed));

@@ -16,6 +16,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -80,6 +81,10 @@ struct CheckpointName {
   int64_t step = 0;
   int64_t generation = 1;  // of several with the same step the largest is the newest
 };
+
+// What a name such as step-000001200 or step-000001200.2 says, without a path; only names that
+// commit_checkpoint makes.
+std::optional<CheckpointName> parse_checkpoint_name(std::string_view name);
 
 // The checkpoints in ROOT, newest first, by their names alone. None if ROOT is not there.
 std::vector<CheckpointName> list_checkpoints(FileSystem& files, const std::string& root);

@@ -86,6 +86,10 @@ void make_runs() {
   damaged.seekp(9000);
   damaged.put('X').put('Y');
   fs::resize_file(copy(tiny.run, "cut") + shard, 100);
+  const std::string renamed = copy(tiny.run, "renamed") + "/checkpoints/step-00000000";
+  fs::rename(renamed + "1", renamed + "3");
+  fs::rename(renamed + "2", renamed + "1");
+  fs::rename(renamed + "3", renamed + "2");
 }
 
 }  // namespace

@@ -62,6 +62,45 @@ TEST(Verify, NoCheckpointExitsWith65) {
   EXPECT_TRUE(has(outcome.out, "is no checkpoint: there is no manifest.json")) << outcome.out;
 }
 
+TEST(Verify, FoldersRenamedIntoOneAnotherAreDamaged) {
+  const std::string run = copy_of_run("swapped");
+  const std::string step = run + "/checkpoints/step-00000000";
+  std::filesystem::rename(step + "1", step + "3");
+  std::filesystem::rename(step + "2", step + "1");
+  std::filesystem::rename(step + "3", step + "2");
+  const Outcome outcome = run_heddle("verify " + run);
+  EXPECT_EQ(outcome.code, 65) << outcome.err;
+  EXPECT_TRUE(has(outcome.out, "step-000000001 is damaged")) << outcome.out;
+  EXPECT_TRUE(has(outcome.out, "its manifest is of step 2: the folder was renamed"));
+  EXPECT_FALSE(has(outcome.out, "is whole")) << outcome.out;
+}
+
+TEST(Train, ACheckpointThatCannotBeSavedIsToldOnce) {
+  const std::string run = tiny_model() / "unsaveable";
+  std::filesystem::create_directories(run);
+  write_text(run + "/checkpoints", "");
+  const Outcome outcome =
+      run_heddle("train " + tiny_model().config + " --set output=" + run, {.ranks = 2});
+  EXPECT_EQ(outcome.code, 74) << outcome.err;
+  const std::string warning = "warning: checkpoint of step 1 not saved";
+  const size_t first = outcome.err.find(warning);
+  ASSERT_NE(first, std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.err.find(warning, first + 1), std::string::npos) << outcome.err;
+}
+
+TEST(Report, ADamagedLineOfTheLogIsAWarning) {
+  const std::string run = copy_of_run("torn_log");
+  const std::string log = run + "/log.jsonl";
+  write_text(log, "{\"step\":\n" + read_text(log));
+  for (const std::string& arguments :
+       {"report " + run + " -o " + run + "/report.html", "diff " + run + " " + tiny_model().run}) {
+    const Outcome outcome = run_heddle(arguments);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_TRUE(has(outcome.err, "warning: " + log + ":1: a line that cannot be read is left out"))
+        << outcome.err;
+  }
+}
+
 TEST(Train, DamagedNewestCheckpointIsPassedOverWithAWarning) {
   const std::string run = copy_of_run("passed_over");
   std::filesystem::resize_file(run + "/checkpoints/step-000000002/shard-000.h5", 100);

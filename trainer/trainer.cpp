@@ -80,6 +80,33 @@ OptimizerOptions optimizer_options(const OptimizerConfig& config, int64_t zero) 
   return options;
 }
 
+// Refuses a group of the optimizer that no parameter belongs to.
+void require_matches(const std::vector<ParameterGroup>& groups, const ParameterArena& arena) {
+  std::vector<std::string> patterns, tops;  // that would match: names, and "encoder.layers.0.*"
+  for (const ParameterArena::Entry& entry : arena.entries()) {
+    patterns.push_back(entry.name);
+    for (size_t dot = entry.name.find('.'); dot != std::string::npos;
+         dot = entry.name.find('.', dot + 1)) {
+      patterns.push_back(entry.name.substr(0, dot) + ".*");
+      if (std::ranges::find(tops, patterns.back()) == tops.end() && dot == entry.name.find('.')) {
+        tops.push_back(patterns.back());
+      }
+    }
+  }
+  for (const ParameterGroup& group : groups) {
+    if (std::ranges::any_of(arena.entries(), [&](const ParameterArena::Entry& entry) {
+          return fnmatch(group.match.c_str(), entry.name.c_str(), 0) == 0;
+        })) {
+      continue;
+    }
+    const std::string nearest = nearest_name(group.match, patterns);
+    throw Error(ExitCode::kInput,
+                fmt::format("optimizer.groups: match '{}' fits no parameter", group.match),
+                nearest.empty() ? did_you_mean(group.match, tops)
+                                : fmt::format("did you mean '{}'?", nearest));
+  }
+}
+
 class Trainer {
  public:
   Trainer(const Config& config, const ResumeChoice& resume, const TrainerEnvironment& environment)
@@ -233,7 +260,7 @@ void Trainer::make_what_lasts() {
   model_ =
       make_training_model(env_.files, config_, device_,
                           mesh_.group(static_cast<int>(state_.parts), stream_of(config_.parallel)));
-  if (root_) make_directories(env_.files, folder_.path());
+  require_matches(config_.optimizer.groups, *model_.arena);
   data_ = open_training_data(env_.files, config_, model_, folder_.cache(), env_.pool, env_.world);
   const bool canonical = config_.numerics.mode != "fast";
   state_.leaves = leaves_of_batch(config_.numerics, ranks().size());

@@ -135,6 +135,23 @@ TEST(Trainer, BadRowsAreToldAndSkipped) {
   EXPECT_TRUE(has(trained.console, "45 training"));
 }
 
+TEST(Trainer, AGroupOfTheOptimizerWithoutParametersIsRefused) {
+  const Scratch scratch;
+  const auto refused = [&](const std::string& match) {
+    return caught([&] {
+      train_on(1, tiny_config(scratch, "run",
+                              {"optimizer.groups=[{match: '" + match + "', lr: 1e-4}]"}));
+    });
+  };
+  const Caught head = refused("haed.*");
+  EXPECT_EQ(head.code, ExitCode::kInput);
+  EXPECT_EQ(head.what, "optimizer.groups: match 'haed.*' fits no parameter");
+  EXPECT_EQ(head.hint, "did you mean 'head.*'?");
+  EXPECT_EQ(refused("encoder.layer.0.*").hint, "did you mean 'encoder.layers.0.*'?");
+  EXPECT_TRUE(has(refused("classifier").hint, "known: "));
+  EXPECT_TRUE(has(refused("classifier").hint, "head.*"));
+}
+
 TEST(Trainer, GroupsOfTheOptimizerAreChosenByName) {
   const Scratch scratch;
   const Config config =

@@ -16,6 +16,7 @@ class RunFolder {
   const std::string& path() const { return path_; }
   std::string state_file() const { return join_path(path_, "run.json"); }
   std::string config_file() const { return join_path(path_, "config.yaml"); }
+  std::string lock_file() const { return join_path(path_, "run.lock"); }
   std::string log_file() const { return join_path(path_, "log.jsonl"); }
   std::string test_file() const { return join_path(path_, "test.json"); }
   std::string test_predictions_file() const { return join_path(path_, "test_predictions.jsonl"); }

@@ -117,6 +117,7 @@ class Trainer {
         device_(Device::cpu(&environment.pool)),
         mesh_(environment.world, {.data = static_cast<int>(config.parallel.data.value_or(0)),
                                   .tensor = static_cast<int>(config.parallel.tensor)}),
+        lock_(environment.files, environment.world, folder_, environment.lock_patience),
         start_(start_run(environment.files, config, resume, folder_)) {}
 
   TrainOutcome run();
@@ -152,6 +153,7 @@ class Trainer {
   RunFolder folder_;
   Device device_;
   Mesh mesh_;
+  RunLock lock_;  // before the folder is read
   RunStart start_;
 
   TrainingModel model_;
@@ -178,6 +180,7 @@ class Trainer {
 };
 
 TrainOutcome Trainer::run() {
+  for (const std::string& warning : lock_.warnings()) env_.console.warning(warning);
   for (const std::string& warning : start_.warnings) env_.console.warning(warning);
   if (start_.finished) {
     env_.console.note(fmt::format("{}: this run is finished", folder_.path()));

@@ -7,6 +7,7 @@
 // A second start of the same config goes on where the first one stopped, on any number of ranks.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <string>
@@ -17,6 +18,7 @@
 #include "framework/io/file_system.h"
 #include "trainer/config/schema.h"
 #include "trainer/log/console.h"
+#include "trainer/run_lock.h"
 
 namespace heddle {
 
@@ -28,6 +30,8 @@ struct TrainerEnvironment {
   Watchdog* watchdog = nullptr;              // told of every step; may be null
   std::function<bool()> stop_asked;          // a signal has arrived; may be empty
   std::map<std::string, std::string> facts;  // of the machine, for run.json
+  // How long to wait for another job to leave the run folder.
+  std::chrono::milliseconds lock_patience = kRunLockPatience;
 };
 
 // auto: go on if the run folder holds a run; never: refuse if it does; else the path of a

@@ -73,7 +73,12 @@ bool verify(Session& session, const std::string& path) {
       checkpoints.push_back(name.path);
     }
   }
-  bool good = !checkpoints.empty();
+  if (checkpoints.empty()) {
+    throw Error(ExitCode::kNoData, fmt::format("{}: there is no checkpoint in it", path),
+                "a checkpoint is written every checkpoint.every steps and at the end; if there was "
+                "one, restore RUN/checkpoints from a copy");
+  }
+  bool good = true;
   for (const std::string& checkpoint : checkpoints) {
     const CheckpointReport report = verify_checkpoint(session.files(), checkpoint);
     session.print(fmt::format("{} {}\n", checkpoint, report.is_good() ? "is whole" : "is damaged"));
@@ -98,6 +103,7 @@ bool diff(Session& session, const std::string& a, const std::string& b) {
   const RunComparison result =
       runs ? compare_runs(files, a, b)
            : compare_checkpoints(files, find_model(files, a).path, find_model(files, b).path);
+  for (const std::string& warning : result.warnings) session.warn(warning);
   if (result.first) {
     session.print(fmt::format("different: step {}: {}\n", result.first->step, result.first->what));
     return false;

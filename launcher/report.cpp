@@ -20,8 +20,9 @@ void add_report(Program& program) {
   verb->add_option("-o,--output", options->output, "the page")->capture_default_str();
   program.on_run(verb, [options](Session& session) {
     if (!session.root()) return ExitCode::kDone;
-    write_file_atomically(session.files(), options->output,
-                          make_report(read_report_input(session.files(), options->run)));
+    const ReportInput input = read_report_input(session.files(), options->run);
+    for (const std::string& warning : input.warnings) session.warn(warning);
+    write_file_atomically(session.files(), options->output, make_report(input));
     session.note(options->output);
     return ExitCode::kDone;
   });

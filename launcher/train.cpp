@@ -96,7 +96,7 @@ void add_train(Program& program) {
       ->take_all();
   verb->add_option("--resume", options->resume,
                    "auto: go on where the run stopped; never: only into an empty folder; or a "
-                   "checkpoint or run to go on from")
+                   "checkpoint to go on from, or a run, of which it is the newest")
       ->capture_default_str();
   program.on_run(verb, [options](Session& session) { return train_verb(session, *options); });
 }

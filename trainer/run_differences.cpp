@@ -1,8 +1,10 @@
 #include "trainer/run_differences.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cstring>
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -18,17 +20,10 @@ struct RunLog {
   std::map<int64_t, Json> parameters;  // hash of each, by name
 };
 
-RunLog read_log(FileSystem& files, const std::string& run) {
+RunLog read_log(FileSystem& files, const std::string& run, std::vector<std::string>& warnings) {
   const std::string path = RunFolder(run).log_file();
-  const std::string text = read_file(files, path);
   RunLog log;
-  int64_t number = 0;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = text.find('\n', begin);
-    if (end == std::string::npos) break;  // torn: the run may be writing it
-    const LogRecord record = parse_log_line(std::string_view(text).substr(begin, end - begin),
-                                            fmt::format("{}:{}", path, ++number));
-    begin = end + 1;
+  for (const LogRecord& record : parse_log(read_file(files, path), path, warnings)) {
     if (const auto* step = std::get_if<StepRecord>(&record)) {
       log.losses[step->step] = step->loss;
     } else if (const auto* event = std::get_if<EventRecord>(&record)) {
@@ -55,12 +50,36 @@ std::string parameter_difference(const Json& a, const Json& b) {
   return "";
 }
 
+// The first tensor, of those whose name is `meant`, in which the two differ; "" if there is none.
+std::string tensor_difference(const Checkpoint& first, const Checkpoint& second,
+                              const std::function<bool(const std::string&)>& meant) {
+  for (const auto& [name, tensor] : first.tensors()) {
+    if (!meant(name)) continue;
+    if (!second.contains(name)) return fmt::format("{} is in the first alone", name);
+    const StoredTensor& other = second.at(name);
+    if (tensor.dtype != other.dtype || tensor.shape != other.shape) {
+      return fmt::format("{} has another shape", name);
+    }
+    std::vector<std::byte> x(static_cast<size_t>(volume(tensor.shape) * size_of(tensor.dtype)));
+    std::vector<std::byte> y(x.size());
+    first.read(name, x);
+    second.read(name, y);
+    if (x != y) return name;
+  }
+  for (const auto& [name, tensor] : second.tensors()) {
+    if (meant(name) && !first.contains(name)) {
+      return fmt::format("{} is in the second alone", name);
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 RunComparison compare_runs(FileSystem& files, const std::string& a, const std::string& b) {
-  const RunLog first = read_log(files, a);
-  const RunLog second = read_log(files, b);
   RunComparison result;
+  const RunLog first = read_log(files, a, result.warnings);
+  const RunLog second = read_log(files, b, result.warnings);
   // At the same step the parameters, which the loss is made of, come first.
   const auto note = [&](int64_t step, std::string what) {
     if (!result.first || step < result.first->step) result.first = {step, std::move(what)};
@@ -91,28 +110,22 @@ RunComparison compare_checkpoints(FileSystem& files, const std::string& a, const
   const Checkpoint second(files, b);
   RunComparison result;
   result.hashes = 1;
-  const auto differ = [&](std::string what) {
-    result.first = {first.step(), std::move(what)};
-    return result;
-  };
+  const auto is_weight = [](const std::string& name) { return name.starts_with("weights/"); };
+  const std::string weight = tensor_difference(first, second, is_weight);
+  std::vector<std::string> what;
   if (first.step() != second.step()) {
-    return differ(fmt::format("steps {} and {}", first.step(), second.step()));
+    what.push_back(fmt::format("steps {} and {}", first.step(), second.step()));
   }
-  for (const auto& [name, tensor] : first.tensors()) {
-    if (!second.contains(name)) return differ(fmt::format("{} is in the first alone", name));
-    const StoredTensor& other = second.at(name);
-    if (tensor.dtype != other.dtype || tensor.shape != other.shape) {
-      return differ(fmt::format("{} has another shape", name));
-    }
-    std::vector<std::byte> x(static_cast<size_t>(volume(tensor.shape) * size_of(tensor.dtype)));
-    std::vector<std::byte> y(x.size());
-    first.read(name, x);
-    second.read(name, y);
-    if (x != y) return differ(fmt::format("{}", name));
+  if (!weight.empty()) {
+    what.push_back(weight);
+  } else {
+    // The state of another step is another; of the same step it is compared.
+    std::string other;
+    if (what.empty()) other = tensor_difference(first, second, std::not_fn(is_weight));
+    if (!other.empty()) what.push_back(other);
+    if (!what.empty()) what.emplace_back("the weights are equal");
   }
-  for (const auto& [name, tensor] : second.tensors()) {
-    if (!first.contains(name)) return differ(fmt::format("{} is in the second alone", name));
-  }
+  if (!what.empty()) result.first = {first.step(), fmt::format("{}", fmt::join(what, "; "))};
   return result;
 }
 

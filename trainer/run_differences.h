@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "framework/io/file_system.h"
 
@@ -17,6 +18,7 @@ struct RunComparison {
   std::optional<FirstDifference> first;  // none: equal in all that both have
   int64_t losses = 0;                    // steps whose losses were compared
   int64_t hashes = 0;                    // steps whose parameters were
+  std::vector<std::string> warnings;     // lines of the logs that cannot be read
 };
 
 // Two runs by their logs, or two checkpoints (of runs too) by their tensors. Throws Error(kInput)

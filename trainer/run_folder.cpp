@@ -3,8 +3,7 @@
 namespace heddle {
 
 RunState RunFolder::read_state(FileSystem& files) const {
-  const Json json = read_json(files, state_file());
-  return run_state_from_json(JsonView(json, state_file()));
+  return read_run_state(files, state_file());
 }
 
 void RunFolder::write_state(FileSystem& files, const RunState& state) const {

@@ -32,6 +32,7 @@ void RunLog::open(const CheckpointReader* checkpoint, std::optional<int64_t> las
     write_state(last_saved);
     const int64_t step = run_.state.step;
     log_.emplace(env_.files, folder_.log_file(), step);
+    if (!log_->damage().empty()) env_.console.warning(log_->damage());
     if (run_.config.log.tensorboard) {
       board_.emplace(env_.files, folder_.path(), TensorBoardOptions{.resumed_step = step});
     }

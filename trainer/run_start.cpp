@@ -5,9 +5,20 @@
 namespace heddle {
 namespace {
 
-void refuse_other_config(const Config& config, const std::string& before_yaml,
-                         const std::string& where) {
-  const std::vector<Difference> changed = differences(parse_config(before_yaml, where), config);
+// The config that the run was started with.
+Config read_run_config(FileSystem& files, const RunFolder& folder) {
+  const std::string path = folder.config_file();
+  try {
+    return parse_config(read_file(files, path), path);
+  } catch (const Error& error) {
+    throw Error(ExitCode::kNoData,
+                fmt::format("{}: the run's config cannot be read: {}", path, error.what()),
+                kDamagedRunHint);
+  }
+}
+
+void refuse_other_config(const Config& config, const Config& before, const std::string& where) {
+  const std::vector<Difference> changed = differences(before, config);
   if (changed.empty()) return;
   std::string list;
   for (const Difference& d : changed) {
@@ -28,11 +39,23 @@ RunStart start_run(FileSystem& files, const Config& config, const ResumeChoice& 
   };
   if (resume.choice == "auto") {
     if (!folder.has_run(files)) return start;
-    refuse_other_config(config, read_file(files, folder.config_file()), folder.config_file());
     const RunState state = folder.read_state(files);
+    refuse_other_config(config, read_run_config(files, folder), folder.config_file());
     start.finished = state.ended == "finished" || state.ended == "early_stop";
     const auto newest = find_newest_valid(files, folder.checkpoints(), note_damage);
-    if (newest) start.checkpoint = std::make_unique<CheckpointReader>(files, newest->path());
+    if (newest) {
+      start.checkpoint = std::make_unique<CheckpointReader>(files, newest->path());
+    } else if (start.finished) {
+      throw Error(
+          ExitCode::kNoData,
+          fmt::format("{}: this run is finished, but its checkpoints are gone", folder.path()),
+          "restore its folder 'checkpoints' from a copy, or set another `output` to train "
+          "anew");
+    } else if (state.last) {
+      start.warnings.push_back(
+          fmt::format("{}: the checkpoints are gone (the last was of step {}); the run begins anew",
+                      folder.path(), *state.last));
+    }
     return start;
   }
   if (folder.has_run(files)) {
@@ -42,6 +65,19 @@ RunStart start_run(FileSystem& files, const Config& config, const ResumeChoice& 
         "set another `output`, or leave out --resume to go on with it");
   }
   if (resume.choice == "never") return start;
+  const RunFolder other(resume.choice);
+  if (other.has_run(files)) {
+    // The newest, not the best that serving takes: a run goes on where it stands.
+    const auto newest = find_newest_valid(files, other.checkpoints(), note_damage);
+    if (!newest) {
+      throw Error(ExitCode::kNoData, fmt::format("--resume {}: holds no checkpoint", other.path()),
+                  "a checkpoint is written every checkpoint.every steps and at the end");
+    }
+    start.checkpoint = std::make_unique<CheckpointReader>(files, newest->path());
+    refuse_other_config(config, parse_config(start.checkpoint->run_config(), newest->path()),
+                        newest->path());
+    return start;
+  }
   const ModelPath from = find_model(files, resume.choice);
   if (from.kind != ModelPath::Kind::kCheckpoint) {
     throw Error(
@@ -50,7 +86,7 @@ RunStart start_run(FileSystem& files, const Config& config, const ResumeChoice& 
         "name it as model.from to start from its weights");
   }
   start.checkpoint = std::make_unique<CheckpointReader>(files, from.path);
-  refuse_other_config(config, start.checkpoint->run_config(), from.path);
+  refuse_other_config(config, parse_config(start.checkpoint->run_config(), from.path), from.path);
   return start;
 }
 

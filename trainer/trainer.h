@@ -35,7 +35,8 @@ struct TrainerEnvironment {
 };
 
 // auto: go on if the run folder holds a run; never: refuse if it does; else the path of a
-// checkpoint or run to go on from, in a run folder of its own.
+// checkpoint, or of a run whose newest whole one is meant, to go on from in a run folder of its
+// own.
 struct ResumeChoice {
   std::string choice = "auto";
 };

@@ -1,4 +1,5 @@
 // How a run begins again: what it refuses, and what it does with damage.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -85,6 +86,67 @@ TEST_F(Resume, FromACheckpointIntoAFolderOfItsOwn) {
   const Config changed = tiny_config(scratch_, "third", {"seed=6"});
   const Caught refused = caught([&] { train_on(1, changed, {.resume = run()}); });
   EXPECT_TRUE(has(refused.what, "this run was started with another config:\n  seed: 5 -> 6"));
+}
+
+TEST_F(Resume, ARunMeansItsNewestCheckpointNotItsBest) {
+  const Config config = tiny_config(scratch_, "other");
+  EXPECT_EQ(train_on(1, config, {.resume = run()}).outcome, TrainOutcome::kFinished);
+  PosixFileSystem files;
+  EXPECT_TRUE(has(read_file(files, scratch_.path("other/log.jsonl")),
+                  R"("event":"resume","from":")" + run() + "/checkpoints/step-000000006"));
+  std::filesystem::remove_all(run() + "/checkpoints");
+  const Caught none =
+      caught([&] { train_on(1, tiny_config(scratch_, "third"), {.resume = run()}); });
+  EXPECT_EQ(none.code, ExitCode::kNoData);
+  EXPECT_TRUE(has(none.what, "/run: holds no checkpoint"));
+  EXPECT_TRUE(has(none.hint, "checkpoint.every"));
+}
+
+TEST_F(Resume, ADamagedLineOfTheLogIsLeftOutWithOneWarning) {
+  PosixFileSystem files;
+  const std::string log = read_file(files, run() + "/log.jsonl");
+  const auto lines = std::ranges::count(log, '\n');
+  scratch_.write("run/log.jsonl", log + "{\"step\":2,\"loss\"\n{\"step\":6,\"lo");
+  const Trained trained = train_on(2, config_);
+  EXPECT_EQ(trained.outcome, TrainOutcome::kFinished);
+  EXPECT_TRUE(has(trained.console,
+                  fmt::format("warning: {}/log.jsonl:{}: the first of 2 lines that cannot be read",
+                              run(), lines + 1)));
+}
+
+TEST_F(Resume, CheckpointsThatAreGoneAreTold) {
+  std::filesystem::remove_all(run() + "/checkpoints");
+  const Trained anew = train_on(1, config_);
+  EXPECT_TRUE(has(anew.console,
+                  "/run: the checkpoints are gone (the last was of step 6); the run "
+                  "begins anew"));
+  std::filesystem::remove_all(run() + "/checkpoints");
+  const Caught gone = caught([&] { train_on(1, config_); });
+  EXPECT_EQ(gone.code, ExitCode::kNoData);
+  EXPECT_TRUE(has(gone.what, "/run: this run is finished, but its checkpoints are gone"));
+  EXPECT_TRUE(has(gone.hint, "restore its folder 'checkpoints' from a copy"));
+}
+
+TEST_F(Resume, ADamagedStateOrConfigSaysHowToGoOn) {
+  PosixFileSystem files;
+  const std::string config = read_file(files, run() + "/config.yaml");
+  for (const std::string broken : {"", "output: [a"}) {
+    scratch_.write("run/config.yaml", broken);
+    const Caught refused = caught([&] { train_on(1, config_); });
+    EXPECT_EQ(refused.code, ExitCode::kNoData);
+    EXPECT_TRUE(has(refused.what, "/run/config.yaml: the run's config cannot be read: "));
+    EXPECT_TRUE(has(refused.hint, "its checkpoints hold the config too"));
+  }
+  for (const std::string broken : {"", "{\"step\": ", "{\"step\": true}"}) {
+    scratch_.write("run/run.json", broken);
+    const Caught refused = caught([&] { train_on(1, config_); });
+    EXPECT_EQ(refused.code, ExitCode::kNoData);
+    EXPECT_TRUE(has(refused.what, "the run's state cannot be read: " + run() + "/run.json"));
+    EXPECT_TRUE(has(refused.hint, "go on with --resume RUN and another `output`"));
+  }
+  // As the hint says.
+  EXPECT_EQ(train_on(1, tiny_config(scratch_, "other"), {.resume = run()}).outcome,
+            TrainOutcome::kFinished);
 }
 
 TEST_F(Resume, AHuggingFaceFolderHasNoState) {

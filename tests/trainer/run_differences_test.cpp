@@ -3,7 +3,9 @@
 
 #include <filesystem>
 
+#include "framework/comm/single.h"
 #include "tests/trainer/tiny_run.h"
+#include "trainer/convert.h"
 
 namespace heddle {
 namespace {
@@ -73,6 +75,16 @@ TEST_F(RunDifferences, OnlyCommonStepsCountAndATornLineDoesNot) {
   EXPECT_EQ(some.losses, 1);
 }
 
+TEST_F(RunDifferences, ADamagedLineIsPassedOverWithAWarning) {
+  const std::string log = step_line(1, "0.5") + "{\"step\": 1, \"lo" + step_line(2, "0.25");
+  const RunComparison some =
+      compare(step_line(1, "0.5") + step_line(2, "0.25"), log + step_line(2, "0.25"));
+  EXPECT_FALSE(some.first);
+  EXPECT_EQ(some.losses, 2);
+  ASSERT_EQ(some.warnings.size(), 1u);
+  EXPECT_TRUE(has(some.warnings[0], "/b/log.jsonl:2: a line that cannot be read is left out"));
+}
+
 TEST_F(RunDifferences, NothingInCommonIsAnError) {
   const Caught nothing = caught([&] { compare(step_line(1, "0.5"), step_line(2, "0.5")); });
   EXPECT_EQ(nothing.code, ExitCode::kInput);
@@ -114,12 +126,25 @@ TEST_F(CheckpointDifferences, AreNamedByTensor) {
   const auto seed = difference("run", "seed");
   ASSERT_TRUE(seed);
   EXPECT_EQ(seed->step, 6);
-  EXPECT_TRUE(has(seed->what, "optimizer/adam_m/"));  // the first by name
-  EXPECT_EQ(difference("run/checkpoints/step-000000004", "run")->what, "steps 4 and 6");
+  EXPECT_TRUE(has(seed->what, "weights/"));  // before the optimizer's state
+  EXPECT_EQ(
+      difference("run/checkpoints/step-000000004", "run")->what.find("steps 4 and 6; weights/"),
+      0u);
   EXPECT_TRUE(has(difference("run", "narrow")->what, " has another shape"));
-  EXPECT_TRUE(has(difference("run", "sgd")->what, "optimizer/adam_m/"));
-  EXPECT_TRUE(has(difference("run", "sgd")->what, " is in the first alone"));
+  EXPECT_TRUE(has(difference("run", "sgd")->what, "weights/"));
   EXPECT_TRUE(difference("run", "deep"));
+}
+
+TEST_F(CheckpointDifferences, WeightsAreComparedWhateverElseDiffers) {
+  PosixFileSystem files;
+  // The same weights without an optimizer, of step 0.
+  const std::string last = scratch_.path("run/checkpoints/last");
+  export_model(files, last, scratch_.path("exported"));
+  const auto world = make_single();
+  import_folder(files, scratch_.path("exported"), scratch_.path("imported"), Mesh(*world));
+  const auto other = compare_checkpoints(files, last, scratch_.path("imported")).first;
+  ASSERT_TRUE(other);
+  EXPECT_EQ(other->what, "steps 6 and 0; the weights are equal");
 }
 
 }  // namespace

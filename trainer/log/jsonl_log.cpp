@@ -27,11 +27,19 @@ int64_t step_of(const JsonView& json) {
 // The step of a line, or nothing if it is no line of a log.
 std::optional<int64_t> step_of_line(std::string_view line) {
   try {
-    const Json json = parse_json(line, "line");
-    return step_of(JsonView(json, "line"));
+    return std::visit([](const auto& record) { return record.step; }, parse_log_line(line, "line"));
   } catch (const Error&) {
     return std::nullopt;
   }
+}
+
+// Lines of `path` that cannot be read, and the first of them.
+std::string damage_text(const std::string& path, int64_t first, int64_t lines) {
+  return lines == 1 ? fmt::format("{}:{}: a line that cannot be read is left out", path, first)
+                    : fmt::format(
+                          "{}:{}: the first of {} lines that cannot be read; they are "
+                          "left out",
+                          path, first, lines);
 }
 
 }  // namespace
@@ -44,19 +52,22 @@ JsonlLog::JsonlLog(FileSystem& files, const std::string& path, int64_t resumed_s
   }
   const std::string text = read_file(files, path);
   std::string kept;
+  int64_t number = 0, first_damaged = 0;
   for (size_t begin = 0; begin < text.size();) {
     const size_t newline = text.find('\n', begin);
     const bool torn = newline == std::string::npos;
     const size_t end = torn ? text.size() : newline + 1;
     const std::string_view line(text.data() + begin, end - begin);
+    ++number;
     const std::optional<int64_t> step = torn ? std::nullopt : step_of_line(line);
     if (!step) {
-      ++damaged_lines_;
+      if (++damaged_lines_ == 1) first_damaged = number;
     } else if (*step <= resumed_step) {
       kept += line;
     }
     begin = end;
   }
+  if (damaged_lines_ > 0) damage_ = damage_text(path, first_damaged, damaged_lines_);
   if (kept.size() < text.size()) {
     write_file_atomically(files, path, kept);
   }
@@ -114,6 +125,27 @@ Json parse_json_line(std::string_view line, const std::string& name) {
     throw Error(error.code(), fmt::format("{}:{}", name, what.substr(first_line.size())),
                 error.hint());
   }
+}
+
+std::vector<LogRecord> parse_log(std::string_view text, const std::string& path,
+                                 std::vector<std::string>& warnings) {
+  std::vector<LogRecord> records;
+  int64_t number = 0, first_damaged = 0, damaged = 0;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = text.find('\n', begin);
+    if (end == std::string_view::npos) break;
+    const std::string_view line = text.substr(begin, end - begin);
+    begin = end + 1;
+    ++number;
+    if (line.empty()) continue;
+    try {
+      records.push_back(parse_log_line(line, fmt::format("{}:{}", path, number)));
+    } catch (const Error&) {
+      if (++damaged == 1) first_damaged = number;
+    }
+  }
+  if (damaged > 0) warnings.push_back(damage_text(path, first_damaged, damaged));
+  return records;
 }
 
 LogRecord parse_log_line(std::string_view line, const std::string& name) {

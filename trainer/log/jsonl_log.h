@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "framework/io/file_system.h"
 #include "trainer/log/records.h"
@@ -38,6 +39,8 @@ class JsonlLog {
 
   // Lines that were there and could not be read; they are gone.
   int64_t damaged_lines() const { return damaged_lines_; }
+  // Says so, with the place of the first: "runs/sst2/log.jsonl:17: …"; "" if there were none.
+  const std::string& damage() const { return damage_; }
 
  private:
   void append(std::string line);
@@ -45,6 +48,7 @@ class JsonlLog {
   std::unique_ptr<File> file_;
   uint64_t end_ = 0;
   int64_t damaged_lines_ = 0;
+  std::string damage_;
 };
 
 using LogRecord = std::variant<StepRecord, EvaluationRecord, EventRecord>;
@@ -52,6 +56,12 @@ using LogRecord = std::variant<StepRecord, EvaluationRecord, EventRecord>;
 // One line of the file. `name` stands for it in messages, such as "runs/sst2/log.jsonl:17". Throws
 // Error (input) that says what is wrong.
 LogRecord parse_log_line(std::string_view line, const std::string& name);
+
+// All records of the log at `path` that `text` holds. Lines that cannot be read are passed over,
+// with one warning that names the first. A last line without its end is left out: the run may be
+// writing it.
+std::vector<LogRecord> parse_log(std::string_view text, const std::string& path,
+                                 std::vector<std::string>& warnings);
 
 // One line of any JSONL file: parse_json for a `name` that ends with the line's number, so that a
 // mistake in the text is at "NAME:COLUMN: ...".

@@ -10,15 +10,12 @@
 namespace heddle {
 namespace {
 
-// Calls f(line, "path:number") for each line; one without its newline only if `unfinished`.
+// Calls f(line, "path:number") for each line.
 template <typename F>
-void for_each_line(const std::string& text, const std::string& path, bool unfinished, F f) {
+void for_each_line(const std::string& text, const std::string& path, F f) {
   int64_t number = 0;
   for (size_t begin = 0; begin < text.size();) {
     const size_t newline = text.find('\n', begin);
-    if (newline == std::string::npos && !unfinished) {
-      return;
-    }
     const size_t end = std::min(newline, text.size());
     ++number;
     if (end > begin) {
@@ -29,8 +26,7 @@ void for_each_line(const std::string& text, const std::string& path, bool unfini
 }
 
 void read_log(const std::string& text, const std::string& path, ReportInput& input) {
-  for_each_line(text, path, false, [&](std::string_view line, const std::string& name) {
-    LogRecord record = parse_log_line(line, name);
+  for (LogRecord& record : parse_log(text, path, input.warnings)) {
     if (auto* step = std::get_if<StepRecord>(&record)) {
       input.steps.push_back(*step);
     } else if (auto* evaluation = std::get_if<EvaluationRecord>(&record)) {
@@ -38,7 +34,7 @@ void read_log(const std::string& text, const std::string& path, ReportInput& inp
     } else {
       input.events.push_back(std::move(std::get<EventRecord>(record)));
     }
-  });
+  }
 }
 
 std::string answer_text(const JsonView& answer) {
@@ -70,7 +66,7 @@ void read_predictions(const std::string& text, const std::string& path, ReportIn
     return a.severity != b.severity ? a.severity > b.severity : a.row < b.row;
   };
   std::vector<WrongRow>& worst = input.most_wrong;  // a heap with the least bad on top
-  for_each_line(text, path, true, [&](std::string_view line, const std::string& name) {
+  for_each_line(text, path, [&](std::string_view line, const std::string& name) {
     const Json json = parse_json_line(line, name);
     std::optional<WrongRow> row = wrong_row(JsonView(json, name));
     if (!row) {
@@ -97,8 +93,7 @@ ReportInput read_report_input(FileSystem& files, const std::string& folder) {
   }
   std::string name = base_name(folder);
   ReportInput input{.name = name.empty() || name == "." ? "run" : std::move(name)};
-  const Json state = read_json(files, path_of("run.json"));
-  input.state = run_state_from_json(JsonView(state, path_of("run.json")));
+  input.state = read_run_state(files, path_of("run.json"));
   input.config = read_file(files, path_of("config.yaml"));
   read_log(read_file(files, path_of("log.jsonl")), path_of("log.jsonl"), input);
   if (files.exists(path_of("test.json"))) {

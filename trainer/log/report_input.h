@@ -42,14 +42,16 @@ struct ReportInput {
   std::vector<EvaluationRecord> evaluations = {};
   std::vector<EventRecord> events = {};
   std::optional<MetricReport> test = {};
-  std::vector<WrongRow> most_wrong = {};  // the worst first, kMostWrong at most
-  int64_t wrong_rows = 0;                 // how many there are
+  std::vector<WrongRow> most_wrong = {};   // the worst first, kMostWrong at most
+  int64_t wrong_rows = 0;                  // how many there are
+  std::vector<std::string> warnings = {};  // lines of the log that cannot be read
 };
 
 inline constexpr size_t kMostWrong = 50;
 
 // Throws Error (input) if `folder` is no run folder, and with file and line if a file of it is
-// damaged. A last line of log.jsonl without its end is left out: the run may be writing it.
+// damaged. Lines of log.jsonl that cannot be read are left out, and so is a last one without its
+// end: the run may be writing it.
 ReportInput read_report_input(FileSystem& files, const std::string& folder);
 
 }  // namespace heddle

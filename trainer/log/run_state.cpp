@@ -57,4 +57,16 @@ RunState run_state_from_json(const JsonView& json) {
   return state;
 }
 
+RunState read_run_state(FileSystem& files, const std::string& path) {
+  try {
+    const Json json = read_json(files, path);
+    return run_state_from_json(JsonView(json, path));
+  } catch (const FileError&) {
+    throw;
+  } catch (const Error& error) {
+    throw Error(ExitCode::kNoData, fmt::format("the run's state cannot be read: {}", error.what()),
+                kDamagedRunHint);
+  }
+}
+
 }  // namespace heddle

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 
+#include "framework/io/file_system.h"
 #include "framework/io/json.h"
 
 namespace heddle {
@@ -37,6 +38,14 @@ struct RunState {
 };
 
 Json to_json(const RunState& state);
+
+// What to do about a run.json or config.yaml that cannot be read.
+inline constexpr const char* kDamagedRunHint =
+    "its checkpoints hold the config too: go on with --resume RUN and another `output`, or restore "
+    "the file from a copy";
+
+// The file at `path`. Throws Error (no data) that names what is wrong with it.
+RunState read_run_state(FileSystem& files, const std::string& path);
 
 // Throws Error (input) that names what is missing or of the wrong kind. Values of `environment` may
 // be texts, numbers or booleans.

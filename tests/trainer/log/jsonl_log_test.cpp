@@ -94,6 +94,7 @@ TEST_F(JsonlLogTest, WholeLastLineWithoutItsNewlineIsTornToo) {
   const JsonlLog log(files_, path_, 2);
   EXPECT_EQ(text(), "{\"step\":1,\"loss\":3}\n");
   EXPECT_EQ(log.damaged_lines(), 1);
+  EXPECT_EQ(log.damage(), path_ + ":2: a line that cannot be read is left out");
 }
 
 TEST_F(JsonlLogTest, DamagedLinesInTheMiddleAreDroppedAndCounted) {
@@ -101,6 +102,8 @@ TEST_F(JsonlLogTest, DamagedLinesInTheMiddleAreDroppedAndCounted) {
   const JsonlLog log(files_, path_, 9);
   EXPECT_EQ(text(), "{\"step\":1}\n{\"step\":2}\n");
   EXPECT_EQ(log.damaged_lines(), 2);
+  EXPECT_EQ(log.damage(),
+            path_ + ":2: the first of 2 lines that cannot be read; they are left out");
 }
 
 TEST_F(JsonlLogTest, RunFromItsBeginningKeepsNoOldSteps) {

@@ -22,12 +22,12 @@ class ReportInputTest : public testing::Test {
   }
   ReportInput read() { return read_report_input(files_, folder_); }
 
-  void expect_unreadable(const std::string& fragment) {
+  void expect_unreadable(const std::string& fragment, ExitCode code = ExitCode::kInput) {
     try {
       read();
       ADD_FAILURE() << "read; expected: " << fragment;
     } catch (const Error& error) {
-      EXPECT_EQ(error.code(), ExitCode::kInput);
+      EXPECT_EQ(error.code(), code);
       EXPECT_NE(std::string(error.what()).find(fragment), std::string::npos) << error.what();
     }
   }
@@ -103,12 +103,18 @@ TEST_F(ReportInputTest, FolderWithoutRunIsRefused) {
   }
 }
 
+TEST_F(ReportInputTest, DamagedLinesOfTheLogAreLeftOutWithOneWarning) {
+  replace("log.jsonl",
+          "{\"step\":1,\"loss\":2}\n\n{\"step\":2,]}\n{\"loss\":2}\n{\"step\":3,\"loss\":2}\n");
+  const ReportInput input = read();
+  EXPECT_EQ(input.steps.size(), 2u);
+  ASSERT_EQ(input.warnings.size(), 1u);
+  EXPECT_EQ(input.warnings[0], join_path(folder_, "log.jsonl") +
+                                   ":3: the first of 2 lines that cannot be read; they are left "
+                                   "out");
+}
+
 TEST_F(ReportInputTest, DamageIsNamedWithFileAndLine) {
-  replace("log.jsonl", "{\"step\":1,\"loss\":2}\n\n{\"step\":2,]}\n");
-  expect_unreadable("log.jsonl:3:11: ");
-  replace("log.jsonl", "{\"step\":1,\"loss\":2}\n{\"loss\":2}\n");
-  expect_unreadable("log.jsonl:2: ");
-  replace("log.jsonl", "");
   replace("test_predictions.jsonl", "{\"row\":0,\"text\":\"a\",\"label\":\"b\"}\n");
   expect_unreadable("test_predictions.jsonl:1: ");
   replace("test_predictions.jsonl",
@@ -119,7 +125,8 @@ TEST_F(ReportInputTest, DamageIsNamedWithFileAndLine) {
   files_.remove(join_path(folder_, "config.yaml"));
   expect_unreadable("config.yaml");
   replace("run.json", "{\"step\": true}");
-  expect_unreadable("run.json: 'step' is");
+  expect_unreadable("the run's state cannot be read: " + join_path(folder_, "run.json: 'step' is"),
+                    ExitCode::kNoData);
 }
 
 }  // namespace

@@ -30,7 +30,8 @@ ConsoleOptions console_options(const Session& session, bool root, const Config& 
   ConsoleOptions options;
   const std::string& style = config.log.console;
   options.terminal = style == "progress" || (style == "auto" && is_terminal(2));
-  options.quiet = !root || session.quiet() || style == "none";
+  options.quiet = session.quiet() || style == "none";
+  options.silent = !root;
   options.log_every = config.training.log_every;
   options.columns = [] { return terminal_columns(2); };
   return options;

@@ -6,7 +6,7 @@
 //   log.step(result, rate, seconds);       // after every step
 //   log.event("checkpoint", {{"best", true}});
 //
-// Every rank has one; only rank 0 writes, and the consoles of the others are quiet.
+// Every rank has one; only rank 0 writes, and the consoles of the others are silent.
 #pragma once
 
 #include <chrono>

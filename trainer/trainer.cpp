@@ -223,7 +223,7 @@ TrainOutcome Trainer::run() {
       log_->memory(env_.world);
       log_->event("signal");
       log_->write_state(last_saved_, "signal");
-      env_.console.note(
+      env_.console.result(
           fmt::format("stopped on a signal after step {}; start again to go on", state_.step));
       return TrainOutcome::kStopped;
     }

@@ -26,7 +26,7 @@ struct TrainerEnvironment {
   FileSystem& files;
   Communicator& world;
   ThreadPool& pool;
-  Console& console;                          // quiet on all ranks but one
+  Console& console;                          // silent on all ranks but one
   Watchdog* watchdog = nullptr;              // told of every step; may be null
   std::function<bool()> stop_asked;          // a signal has arrived; may be empty
   std::map<std::string, std::string> facts;  // of the machine, for run.json

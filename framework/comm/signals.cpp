@@ -27,11 +27,14 @@ StopSignals::StopSignals() {
   sigemptyset(&action.sa_mask);
   sigaction(SIGTERM, &action, &old_term_);
   sigaction(SIGUSR1, &action, &old_usr1_);
+  action.sa_flags |= SA_RESETHAND;
+  sigaction(SIGINT, &action, &old_int_);
 }
 
 StopSignals::~StopSignals() {
   sigaction(SIGTERM, &old_term_, nullptr);
   sigaction(SIGUSR1, &old_usr1_, nullptr);
+  sigaction(SIGINT, &old_int_, nullptr);
   installed = false;
 }
 

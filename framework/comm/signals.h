@@ -1,4 +1,5 @@
-// Asked to stop: SIGTERM and SIGUSR1 set a flag that a loop looks at between steps.
+// Asked to stop: SIGTERM, SIGUSR1 and SIGINT (Ctrl-C) set a flag that a loop looks at between
+// steps. A second SIGINT ends the process, as ever.
 //
 //   StopSignals signals;                 // installed here, restored at the end of the scope
 //   while (...) { step(); if (signals.received() != 0) break; }
@@ -19,13 +20,14 @@ class StopSignals {
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
-  // The last of the two signals that arrived since construction; 0: none.
+  // The last of the signals that arrived since construction; 0: none.
   int received() const;
 
  private:
   SignalStack stack_;
   struct sigaction old_term_ {};
   struct sigaction old_usr1_ {};
+  struct sigaction old_int_ {};
 };
 
 }  // namespace heddle

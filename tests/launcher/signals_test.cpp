@@ -84,6 +84,26 @@ TEST(Signals, SigtermToOneRankAloneSavesExits75AndTheNextStartGoesOn) {
   stop_and_go_on("terminated", SIGTERM, {});
 }
 
+TEST(Signals, SigintSavesExits75EvenQuietlyAndASecondJobWaitsAndIsRefused) {
+  const std::string name = "interrupted";
+  const std::string log = path_of(name) + ".log";
+  const std::string endless = long_run(name) + " --set training.steps=10000000";
+  Background job(endless + " --set log.console=none", log);
+  ASSERT_TRUE(is_training(name, 25)) << read_text(log);
+  for (const int ranks : {0, 2}) {
+    const Outcome second = run_heddle(endless, {.ranks = ranks});
+    EXPECT_EQ(second.code, 64) << second.err;
+    EXPECT_NE(second.err.find(path_of(name) + ": another training job is writing there: process "),
+              std::string::npos)
+        << second.err;
+    EXPECT_GT(second.seconds, 9);
+  }
+  job.send(SIGINT);
+  EXPECT_EQ(job.wait(), 75) << read_text(log);
+  EXPECT_EQ(read_text(log).find("stopped on a signal after step"), 0u) << read_text(log);
+  EXPECT_EQ(run_heddle("verify " + path_of(name)).code, 0);
+}
+
 TEST(Signals, KilledRankEndsTheJobLeavesNoSharedMemoryAndTheNextStartGoesOn) {
   const std::string name = "killed";
   const std::string log = path_of(name) + ".log";

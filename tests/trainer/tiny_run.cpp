@@ -109,7 +109,7 @@ Trained train_on(int ranks, const Config& config, const TrainOptions& options) {
   run_threads(ranks, [&](Communicator& world) {
     std::ostringstream unseen;
     const bool root = world.rank() == 0;
-    Console console(root ? out : unseen, {.quiet = !root, .log_every = 1});
+    Console console(root ? out : unseen, {.silent = !root, .log_every = 1});
     ThreadPool pool(options.threads);
     const bool asks = world.rank() == world.size() - 1 && options.stop_after > 0;
     const TrainerEnvironment environment = {

@@ -86,6 +86,7 @@ Console::Console(std::ostream& out, ConsoleOptions options)
   if (!options_.columns) {
     options_.columns = [] { return kDefaultColumns; };
   }
+  if (options_.silent) options_.quiet = true;
   if (!options_.seconds) {
     options_.seconds = steady_seconds;
   }
@@ -161,6 +162,10 @@ void Console::note(const std::string& text) {
   }
 }
 
+void Console::result(const std::string& text) {
+  print_above_progress(text + '\n');
+}
+
 void Console::warning(const std::string& text) {
   print_above_progress("warning: " + text + '\n');
 }
@@ -173,6 +178,7 @@ void Console::finish() {
 }
 
 void Console::print_above_progress(const std::string& lines) {
+  if (options_.silent) return;
   if (drawn_.empty()) {
     out_ << lines << std::flush;
   } else {

@@ -7,7 +7,7 @@
 //   console.evaluation(record, {.metric = "accuracy", .value = 0.93, .step = 10});
 //   console.finish();
 //
-// Only one rank has a console that is not quiet.
+// Only one rank has a console that is not silent.
 #pragma once
 
 #include <functional>
@@ -29,7 +29,8 @@ int terminal_columns(int file_descriptor);
 
 struct ConsoleOptions {
   bool terminal = false;
-  bool quiet = false;                    // warnings only
+  bool quiet = false;                    // warnings and results only
+  bool silent = false;                   // nothing: on ranks whose words another one says
   int64_t log_every = 10;                // steps between lines where it is not a terminal
   std::function<int()> columns = {};     // of the terminal, asked anew for each line; 80 if empty
   std::function<double()> seconds = {};  // a clock, to draw at most ten times a second
@@ -75,6 +76,8 @@ class Console {
   void note(const std::string& text);
   // "warning: text", even when quiet.
   void warning(const std::string& text);
+  // How the run ended, even when quiet.
+  void result(const std::string& text);
   // Leaves the last progress line standing. Called by the destructor too.
   void finish();
 

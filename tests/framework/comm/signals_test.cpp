@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+#include <cstdlib>
+
 #include "tests/support/expect_throw.h"
 
 namespace heddle {
@@ -12,8 +15,20 @@ void test_handler(int) {
   ++handled_by_test;
 }
 
-TEST(StopSignals, RemembersEitherSignal) {
-  for (const int signal : {SIGTERM, SIGUSR1}) {
+TEST(StopSignals, ASecondInterruptEndsTheProcess) {
+  EXPECT_EXIT(
+      {
+        const StopSignals signals;
+        std::raise(SIGINT);
+        if (signals.received() != SIGINT) std::_Exit(1);
+        std::raise(SIGINT);
+        std::_Exit(2);
+      },
+      testing::KilledBySignal(SIGINT), "");
+}
+
+TEST(StopSignals, RemembersEachSignal) {
+  for (const int signal : {SIGTERM, SIGUSR1, SIGINT}) {
     const StopSignals signals;
     EXPECT_EQ(signals.received(), 0);
     std::raise(signal);

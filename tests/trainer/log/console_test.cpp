@@ -161,5 +161,16 @@ TEST(Terminal, PipeIsNoneAndHasTheDefaultWidth) {
   close(ends[1]);
 }
 
+TEST(Console, SilentSaysNothingAndQuietStillSaysHowItEnded) {
+  for (const bool silent : {false, true}) {
+    std::ostringstream out;
+    Console console(out, {.quiet = true, .silent = silent});
+    console.note("a note");
+    console.warning("careful");
+    console.result("stopped");
+    EXPECT_EQ(out.str(), silent ? "" : "warning: careful\nstopped\n");
+  }
+}
+
 }  // namespace
 }  // namespace heddle

@@ -111,11 +111,11 @@ void RunLog::step(const StepResult& result, double rate, double seconds) {
   if (steps_here_ == 1) event("first_step", {{"seconds_since_start", elapsed}});
 }
 
-void RunLog::evaluation(const Evaluation& evaluation, const std::string& split) {
+void RunLog::evaluation(const Evaluation& evaluation, const std::string& split,
+                        const TrainingState& of) {
   if (!root_) return;
-  const bool of_best = split == "test" && run_.state.best;  // whose weights were evaluated
-  const EvaluationRecord record = {.step = of_best ? run_.state.best->step : run_.state.step,
-                                   .epoch = epoch(),
+  const EvaluationRecord record = {.step = of.step,
+                                   .epoch = epoch_of(of),
                                    .split = split,
                                    .rows = evaluation.report.rows,
                                    .seconds = evaluation.seconds,
@@ -172,8 +172,8 @@ void RunLog::sync() {
   if (log_) log_->sync();
 }
 
-double RunLog::epoch() const {
-  const SamplerState& sampler = run_.state.sampler;
+double RunLog::epoch_of(const TrainingState& state) const {
+  const SamplerState& sampler = state.sampler;
   return static_cast<double>(sampler.epoch) +
          static_cast<double>(sampler.position) / static_cast<double>(run_.data.train.size());
 }

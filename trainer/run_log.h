@@ -51,8 +51,8 @@ class RunLog {
 
   // Step state.step is done, and took that many seconds.
   void step(const StepResult& result, double rate, double seconds);
-  // The step and epoch of an evaluation are those of the state.
-  void evaluation(const Evaluation& evaluation, const std::string& split);
+  // `of`: where the run stood when it had the weights that were evaluated.
+  void evaluation(const Evaluation& evaluation, const std::string& split, const TrainingState& of);
   void event(const std::string& name, Json details = Json::object());
   // Fingerprints of all parameters, as an event. Collective.
   void hashes(const std::string& event_name = "hash", Json details = Json::object());
@@ -64,7 +64,8 @@ class RunLog {
   void sync();
 
   // Epochs done, 0.25 = a quarter of the first.
-  double epoch() const;
+  double epoch_of(const TrainingState& state) const;
+  double epoch() const { return epoch_of(run_.state); }
 
  private:
   void announce();

@@ -385,7 +385,7 @@ void Trainer::evaluate() {
   } else {
     ++state_.evaluations_without_gain;
   }
-  log_->evaluation(evaluation, "validation");
+  log_->evaluation(evaluation, "validation", state_);
   if (better) save(true);
 }
 
@@ -446,13 +446,15 @@ void Trainer::settle(bool wait, bool must) {
 void Trainer::test() {
   if (!data_->test) return;
   beat("test", evaluation_limit(*data_->test));
+  TrainingState evaluated = state_;
   if (state_.best && state_.best->step != state_.step) {
     const CheckpointReader best(env_.files, join_path(folder_.checkpoints(), "best"));
     best.fill(*model_.arena, config_.seed, model_.notes);
+    evaluated = best.state();
   }
   const Evaluation evaluation =
       evaluate_dataset(*model_.model, *model_.task, *data_->test, device_, mesh_);
-  log_->evaluation(evaluation, "test");
+  log_->evaluation(evaluation, "test", evaluated);
   if (!root_) return;
   write_file_atomically(env_.files, folder_.test_file(),
                         dump_json(to_json(evaluation.report), 2) + "\n");

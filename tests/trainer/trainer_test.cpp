@@ -66,6 +66,16 @@ TEST(Trainer, LearnsWhatTellsTheLabelsApart) {
   EXPECT_GE(state.best->value, 0.85);  // always "b": 0.6
 }
 
+TEST(Trainer, TheTestSplitIsToldAtTheStepAndEpochOfItsWeights) {
+  const Scratch scratch;
+  // Without a learning rate to speak of the first evaluation stays the best. 45 rows by 7.
+  const Config config = tiny_config(
+      scratch, "run",
+      {"optimizer.lr=1e-12", "training.evaluate_every=7", "data.test=" + scratch.path("dev.tsv")});
+  const Trained trained = train_on(2, config);
+  EXPECT_TRUE(has(trained.console, "test at step 7 (epoch 1.00)"));
+}
+
 TEST(Trainer, EarlyStopEndsTheRun) {
   const Scratch scratch;
   // Without a learning rate to speak of nothing gets better after the first evaluation.

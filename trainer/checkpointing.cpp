@@ -65,6 +65,28 @@ TrainingState training_state(const JsonView& json) {
   return state;
 }
 
+// What to do about a damaged checkpoint.
+std::string way_out(FileSystem& files, const std::string& path) {
+  try {
+    const auto whole = find_newest_valid(files, parent_path(path), [](const auto&, const auto&) {});
+    if (whole) return fmt::format("{} is whole: name it instead", whole->path());
+  } catch (const Error&) {
+    // None of them is.
+  }
+  return fmt::format("heddle verify {} says all that is wrong with it", path);
+}
+
+std::unique_ptr<Checkpoint> open_checkpoint(FileSystem& files, const std::string& path) {
+  try {
+    return std::make_unique<Checkpoint>(files, path);
+  } catch (const UnknownVersion&) {
+    throw;
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::kNoData || !error.hint().empty()) throw;
+    throw Error(error.code(), error.what(), way_out(files, path));
+  }
+}
+
 }  // namespace
 
 Json metadata_of(const CheckpointContents& contents) {
@@ -76,7 +98,7 @@ Json metadata_of(const CheckpointContents& contents) {
 }
 
 CheckpointReader::CheckpointReader(FileSystem& files, const std::string& path)
-    : path_(path), checkpoint_(std::make_unique<Checkpoint>(files, path)) {
+    : path_(path), checkpoint_(open_checkpoint(files, path)) {
   const JsonView metadata(checkpoint_->metadata(), path + "/manifest.json");
   config_ = parse_config(metadata["model"].raw(), metadata.name());
   text_ = text_settings(metadata["text"]);

@@ -66,7 +66,8 @@ Json metadata_of(const CheckpointContents& contents);
 
 class CheckpointReader {
  public:
-  // Verifies the checkpoint. Throws Error(kNoData) that says what is damaged.
+  // Verifies the checkpoint. Throws Error(kNoData) that says what is damaged, with another of the
+  // same folder that is whole as the hint.
   CheckpointReader(FileSystem& files, const std::string& path);
   ~CheckpointReader();
 

@@ -95,8 +95,11 @@ ModelPath find_model(FileSystem& files, const std::string& path) {
     const std::string checkpoints = RunFolder(path).checkpoints();
     for (const char* link : {"best", "last"}) {
       const std::string checkpoint = join_path(checkpoints, link);
-      if (files.exists(checkpoint)) return {ModelPath::Kind::kCheckpoint, checkpoint};
+      if (files.is_directory(checkpoint)) return {ModelPath::Kind::kCheckpoint, checkpoint};
     }
+    // A copy of the run may have lost its links.
+    const auto newest = find_newest_valid(files, checkpoints, [](const auto&, const auto&) {});
+    if (newest) return {ModelPath::Kind::kCheckpoint, newest->path()};
     throw Error(ExitCode::kNoData, fmt::format("{}: the run has no checkpoint yet", path),
                 "a checkpoint is written every checkpoint.every steps and at the end");
   }

@@ -6,7 +6,8 @@
 //   Tensor logits = served->model(served->batch(texts));      // [2, labels]
 //
 // A path is what is found there: config.json makes it a Hugging Face folder, manifest.json a
-// checkpoint, run.json a run, of which its best checkpoint is taken, else its last.
+// checkpoint, run.json a run, of which its best checkpoint is taken, else its last, else the newest
+// that is whole.
 #pragma once
 
 #include <cstdint>

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "framework/autograd/record.h"
+#include "framework/io/checkpoint.h"
 #include "tests/support/tensors.h"
 #include "tests/trainer/serving.h"
 
@@ -20,10 +21,39 @@ TEST(FindModel, ARunGivesItsBestCheckpointElseItsLast) {
   std::filesystem::remove(best.path);
   EXPECT_EQ(find_model(files, scratch.path("run")).path, scratch.path("run/checkpoints/last"));
   std::filesystem::remove(scratch.path("run/checkpoints/last"));
+  // A copy without links: the newest that is whole.
+  const std::string newest = scratch.path("run/checkpoints/step-000000006");
+  EXPECT_EQ(find_model(files, scratch.path("run")).path, newest);
+  std::filesystem::create_symlink("gone", best.path);
+  EXPECT_EQ(find_model(files, scratch.path("run")).path, newest);
+  std::filesystem::remove(best.path);
+  std::filesystem::resize_file(newest + "/shard-000.h5", 100);
+  const std::string before = find_model(files, scratch.path("run")).path;
+  EXPECT_TRUE(before.ends_with("/step-000000005") || before.ends_with("/step-000000004"));
+  std::filesystem::remove_all(scratch.path("run/checkpoints"));
   const Caught none = caught([&] { find_model(files, scratch.path("run")); });
   EXPECT_EQ(none.code, ExitCode::kNoData);
   EXPECT_TRUE(has(none.what, "/run: the run has no checkpoint yet"));
   EXPECT_TRUE(has(none.hint, "checkpoint.every"));
+}
+
+TEST(ServedModel, ADamagedCheckpointNamesAWholeOne) {
+  const Scratch scratch;
+  PosixFileSystem files;
+  train_on(1, tiny_config(scratch, "run", {"training.steps=6"}));
+  const std::string checkpoints = scratch.path("run/checkpoints/");
+  const std::string best = checkpoints + files.read_symlink(checkpoints + "best");
+  std::filesystem::resize_file(best + "/shard-000.h5", 100);
+  const Caught one = caught([&] { load_served_model(files, scratch.path("run")); });
+  EXPECT_EQ(one.code, ExitCode::kNoData);
+  EXPECT_TRUE(has(one.what, "shard-000.h5: has 100 bytes"));
+  EXPECT_TRUE(has(one.hint, checkpoints + "step-00000000"));
+  EXPECT_TRUE(has(one.hint, " is whole: name it instead"));
+  for (const CheckpointName& name : list_checkpoints(files, checkpoints)) {
+    std::filesystem::resize_file(name.path + "/shard-000.h5", 100);
+  }
+  const Caught none = caught([&] { load_served_model(files, scratch.path("run")); });
+  EXPECT_TRUE(has(none.hint, "heddle verify " + checkpoints + "best says all that is wrong"));
 }
 
 TEST(FindModel, AFolderAndACheckpointAreTakenAsTheyAre) {

@@ -62,10 +62,13 @@ int32_t LabelSet::index_of(std::string_view name) const {
 std::string LabelSet::hint_for(std::string_view name) const {
   constexpr size_t kShown = 20;
   const std::string nearest = nearest_name(name, names_);
-  if (!nearest.empty()) return fmt::format("did you mean '{}'?", nearest);
-  if (names_.size() <= kShown) return fmt::format("known: {}", fmt::join(names_, ", "));
-  return fmt::format("known: {}, and {} more", fmt::join(std::span(names_).first(kShown), ", "),
-                     names_.size() - kShown);
+  const std::string advice = advice_.empty() ? "" : "; " + advice_;
+  if (!nearest.empty()) return fmt::format("did you mean '{}'?{}", nearest, advice);
+  if (names_.size() <= kShown) {
+    return fmt::format("known: {}{}", fmt::join(names_, ", "), advice);
+  }
+  return fmt::format("known: {}, and {} more{}", fmt::join(std::span(names_).first(kShown), ", "),
+                     names_.size() - kShown, advice);
 }
 
 void sort_label_names(std::vector<std::string>& names) {

@@ -42,8 +42,10 @@ class LabelSet {
   std::optional<int32_t> find(std::string_view name) const;
   // The same; throws Error (kInput) with the nearest name for one that is not there.
   int32_t index_of(std::string_view name) const;
-  // "did you mean 'X'?" or "known: ..."
+  // "did you mean 'X'?" or "known: ...", and the advice behind it if there is one.
   std::string hint_for(std::string_view name) const;
+  // What else to do about a label that is not there.
+  void set_advice(std::string advice) { advice_ = std::move(advice); }
 
   // Whether all names are LABEL_0, LABEL_1, ...: they say nothing about a task.
   bool generic() const { return generic_; }
@@ -56,6 +58,7 @@ class LabelSet {
   std::vector<std::string> names_;
   std::unordered_map<std::string, int32_t, Hash, std::equal_to<>> indices_;
   bool generic_ = false;
+  std::string advice_;
 };
 
 // Sorts names as labels are numbered: by value when all are whole numbers, else by their bytes.

@@ -187,15 +187,21 @@ SamplerOptions sampler_options(const Config& config, int64_t leaves) {
 TokenizedSource tokenized_source(const Config& config, const TrainingModel& model,
                                  const DataFileConfig& part) {
   const EncodeOptions encode = model.text.encode_options();
-  return {
-      .data = data_source(part, config.data.train),
-      .label_kind = model.task->label_kind(),
-      .labels = model.task->problem() == Problem::kRegression ? LabelSet() : model.task->labels(),
-      .numbers = model.task->outputs(),
-      .skip_bad = config.data.skip_bad,
-      .make_tokenizer = row_tokenizers(model.tokenizer, encode),
-      .tokenizer_fingerprint = tokenizer_fingerprint(*model.tokenizer, encode),
-      .id_bound = model.tokenizer->id_bound()};
+  LabelSet labels =
+      model.task->problem() == Problem::kRegression ? LabelSet() : model.task->labels();
+  if (config.model.from && !config.model.head.labels) {
+    labels.set_advice(
+        "these are the model's own; model.head.labels: [...] starts a fresh head "
+        "with others");
+  }
+  return {.data = data_source(part, config.data.train),
+          .label_kind = model.task->label_kind(),
+          .labels = std::move(labels),
+          .numbers = model.task->outputs(),
+          .skip_bad = config.data.skip_bad,
+          .make_tokenizer = row_tokenizers(model.tokenizer, encode),
+          .tokenizer_fingerprint = tokenizer_fingerprint(*model.tokenizer, encode),
+          .id_bound = model.tokenizer->id_bound()};
 }
 
 TrainingData open_training_data(FileSystem& files, const Config& config, const TrainingModel& model,

@@ -35,6 +35,7 @@ void make_data() {
   tiny_file("quote.csv", "text,label\n\"abc,a\n");
   tiny_file("bad.jsonl", "{\"text\": \"a\", \"label\": \"a\"}\n{\"text\": \n");
   tiny_file("zero.tsv", "");
+  tiny_file("header.tsv", start);
   tiny_file("nolabel.tsv", "text\na cat\n");
   tiny_file("txet.tsv", "txet\na cat\n");
 }

@@ -1,5 +1,7 @@
 #include "trainer/tasks/sequence_classification.h"
 
+#include <fmt/ranges.h>
+
 #include <utility>
 
 namespace heddle {
@@ -107,10 +109,14 @@ LabelDecision decide_labels(const HeadConfig& head, const ClassifierConfig* mode
     BadRows bad(skip_bad);
     decision.labels = survey_labels(train, bad).names;
   }
+  if (decision.labels.empty()) {
+    throw Error(ExitCode::kInput, fmt::format("{}: has no row", fmt::join(train.paths, ", ")),
+                "at least one row of data is needed");
+  }
   if (decision.problem == Problem::kSingleLabel && decision.labels.size() < 2) {
     throw Error(ExitCode::kInput,
                 fmt::format("{}: column '{}' holds only the label '{}'", train.paths.front(),
-                            train.label, decision.labels.empty() ? "" : decision.labels.front()),
+                            train.label, decision.labels.front()),
                 "a classifier needs two labels or more; for numbers set model.head.problem: "
                 "regression");
   }

@@ -16,7 +16,8 @@ RowOptions row_options(const DataSource& source) {
   RowOptions options{.paths = source.paths,
                      .header = source.header,
                      .format = source.format,
-                     .keep_all_columns = source.keep_all_columns};
+                     .keep_all_columns = source.keep_all_columns,
+                     .standard_input = source.standard_input};
   const bool standard_input = source.paths == std::vector<std::string>{"-"};
   if (standard_input && !options.format && !source.text.empty()) options.format = Format::kTsv;
   return options;
@@ -27,7 +28,8 @@ size_t default_text_column(const std::vector<std::string>& columns, const std::s
   if (named != columns.end()) return static_cast<size_t>(named - columns.begin());
   if (columns.size() == 1) return 0;
   throw Error(ExitCode::kInput, fmt::format("{}: which column is the text?", file),
-              fmt::format("name it (text: NAME); columns: {}", fmt::join(columns, ", ")));
+              fmt::format("name it: --text NAME, in a config text: NAME; columns: {}",
+                          fmt::join(columns, ", ")));
 }
 
 std::string_view take_text(const Row& row, size_t column, std::string_view name) {

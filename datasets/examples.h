@@ -27,6 +27,7 @@ struct DataSource {
   std::optional<Format> format =
       {};                         // default: by ending; standard input is TSV if `text` is given
   bool keep_all_columns = false;  // as RowOptions has it
+  std::function<std::unique_ptr<ByteSource>()> standard_input = {};  // as RowOptions has it
 };
 
 // Views stay valid until the reader's next call.

@@ -72,7 +72,7 @@ void FileReader::name_columns(std::span<const std::string_view> header) {
   if (twice != sorted.end()) {
     throw Error(ExitCode::kInput,
                 fmt::format("{}:{}: two columns are named '{}'", path_, line_, *twice),
-                "a file without a header line is read with header: false");
+                "a file without a header line is read with --no-header, in a config header: false");
   }
 }
 

@@ -81,6 +81,25 @@ void require_file(const std::string& path) {
   }
 }
 
+void require_output(const std::string& output, std::span<const std::string> inputs) {
+  const std::vector<std::string> paths = expand_paths(inputs);
+  if (output == "-") return;
+  std::error_code error;
+  if (fs::is_directory(output, error)) {
+    throw Error(ExitCode::kInput, fmt::format("{}: is a folder. Expected a file to write", output),
+                fmt::format("for instance {}", (fs::path(output) / "answers.tsv").string()));
+  }
+  for (const std::string& input : paths) {
+    if (input == "-") continue;
+    if (!fs::equivalent(output, input, error) && !fs::equivalent(output + ".part", input, error)) {
+      continue;
+    }
+    throw Error(ExitCode::kInput,
+                fmt::format("{}: is read and would be written over by -o {}", input, output),
+                "name another output");
+  }
+}
+
 std::vector<std::string> expand_paths(std::span<const std::string> patterns) {
   std::vector<std::string> paths;
   for (const std::string& pattern : patterns) {

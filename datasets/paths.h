@@ -25,4 +25,8 @@ std::vector<std::string> expand_paths(std::span<const std::string> patterns);
 // Throws Error (kInput), with the nearest name in its folder, unless `path` is a file (or a pipe).
 void require_file(const std::string& path);
 
+// Throws Error (kInput) unless `output` can become a file that is none of the files that `inputs`
+// name: not a folder, and not an input, nor is OUTPUT.part, which stands for it until it is whole.
+void require_output(const std::string& output, std::span<const std::string> inputs);
+
 }  // namespace heddle

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "datasets/file_reader.h"
 #include "framework/core/nearest_name.h"
@@ -42,6 +43,7 @@ class FilesReader : public RowReader {
       try {
         if (file_->next(row_)) {
           require_same_columns();
+          if (std::exchange(guessed_, false)) require_plain_text();
           return true;
         }
         require_same_columns();
@@ -56,7 +58,8 @@ class FilesReader : public RowReader {
     if (opened_ == paths_.size()) return false;
     const std::string& path = paths_[opened_++];
     const std::string shown = path == "-" ? "standard input" : path;
-    std::unique_ptr<ByteSource> source = open_bytes(path);
+    std::unique_ptr<ByteSource> source =
+        path == "-" && options_.standard_input ? options_.standard_input() : open_bytes(path);
     const Format format = options_.format ? *options_.format
                           : path == "-"   ? Format::kText
                                           : format_of(path);
@@ -75,11 +78,24 @@ class FilesReader : public RowReader {
         break;
     }
     checked_ = false;
+    guessed_ = path == "-" && !options_.format;
     const bool has_header = format == Format::kTsv || format == Format::kCsv;
     if (has_header && options_.header && file_->columns().empty()) {
       throw Error(ExitCode::kInput, fmt::format("{}: is empty. Expected a header line", shown));
     }
     return true;
+  }
+
+  // Nothing says what standard input holds: that it is lines of text must not be a mistake.
+  void require_plain_text() const {
+    const std::string_view line = row_.source;
+    const bool object = line.starts_with('{') && line.ends_with('}');
+    if (!object && line.find('\t') == std::string_view::npos) return;
+    const char* format = object ? "jsonl" : "tsv";
+    throw Error(
+        ExitCode::kInput,
+        fmt::format("standard input: is read as one text a line, but looks like {}", format),
+        fmt::format("say what it is: --format {}, or --format txt if each line is a text", format));
   }
 
   // Row numbers mean the same column in every file.
@@ -103,8 +119,9 @@ class FilesReader : public RowReader {
   std::vector<std::string> columns_;
   Row row_;
   bool checked_ = false;
-  bool held_ = false;  // whether row_ is the first row
-  bool first_ = true;  // until `next` is called
+  bool guessed_ = false;  // the format of file_, until its first row is there
+  bool held_ = false;     // whether row_ is the first row
+  bool first_ = true;     // until `next` is called
 };
 
 }  // namespace

@@ -23,6 +23,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,6 +32,7 @@
 #include <vector>
 
 #include "datasets/bad_rows.h"
+#include "datasets/byte_source.h"
 #include "datasets/paths.h"
 
 namespace heddle {
@@ -62,6 +64,8 @@ struct RowOptions {
   bool header = true;                   // of TSV and CSV
   std::optional<Format> format = {};    // default: by ending; text for standard input
   bool keep_all_columns = false;        // JSONL: a key that the first row lacks is an error
+  // Opens "-"; default: this process's own standard input.
+  std::function<std::unique_ptr<ByteSource>()> standard_input = {};
 };
 
 // Opens the files one after another as the rows are taken; the first row is read here. `bad`

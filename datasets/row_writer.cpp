@@ -32,13 +32,14 @@ Format format_to_write(const std::string& path, const RowWriterOptions& options)
 
 }  // namespace
 
-RowWriter::RowWriter(FileSystem& files, std::string path, std::vector<std::string> columns,
+RowWriter::RowWriter(FileSystem& files, const std::string& path, std::vector<std::string> columns,
                      const RowWriterOptions& options)
     : files_(files),
-      path_(std::move(path)),
+      path_(path == "-" ? path : follow_links(files, path)),
       part_(path_ + ".part"),
       columns_(std::move(columns)),
-      format_(format_to_write(path_, options)) {
+      format_(format_to_write(path, options)),
+      options_(options) {
   check(!columns_.empty(), "[row writer] no columns");
   std::string header;
   for (size_t i = 0; i < columns_.size(); ++i) {
@@ -54,24 +55,50 @@ RowWriter::RowWriter(FileSystem& files, std::string path, std::vector<std::strin
   if (!header.empty()) header += '\n';
 
   buffer_.reserve(kBuffer + kBuffer / 4);
-  if (path_ != "-") {
-    const bool has_part = files_.exists(part_);
-    if (options.resume && !has_part && files_.exists(path_)) {
-      was_finished_ = true;
-      return;
-    }
-    if (options.resume && has_part) {
-      resume_part(header);
-      return;
-    }
-    if (has_part) files_.remove(part_);
-    file_ = files_.open(part_, OpenMode::kCreate);
+  if (path_ == "-") {
+    buffer_ = header;
+  } else if (options_.resume && is_finished()) {
+    was_finished_ = true;
+  } else {
+    open_part(header);
   }
+}
+
+// Whether PATH is there, whole, and of this job.
+bool RowWriter::is_finished() const {
+  if (files_.exists(part_) || !files_.exists(path_)) return false;
+  if (options_.job.parts.empty()) return true;
+  const std::optional<OutputRecord> found = read_output_record(files_, path_);
+  require_same_job(path_, found, options_.job);
+  if (!found->bytes) return false;  // ended before its first row; PATH is an older one
+  if (*found->bytes == files_.size(path_)) return true;
+  throw Error(ExitCode::kInput,
+              fmt::format("{}: cannot resume: it was changed after it was written", path_),
+              "leave out --resume to write it anew");
+}
+
+void RowWriter::open_part(const std::string& header) {
+  const bool has_part = files_.exists(part_);
+  file_ = files_.open(part_, has_part ? OpenMode::kUpdate : OpenMode::kCreate);
+  // It may have got its name since it was opened.
+  if (!file_->try_lock() || !files_.exists(part_)) {
+    throw Error(ExitCode::kInput, fmt::format("{}: is being written by another job", part_),
+                "wait until it is done, or name another output");
+  }
+  if (options_.resume && file_->size() > 0) {
+    if (!options_.job.parts.empty()) {
+      require_same_job(part_, read_output_record(files_, path_), options_.job);
+    }
+    resume_part(header);
+    return;
+  }
+  file_->truncate(0);
+  // Before the first row, so that no row is there without it.
+  if (!options_.job.parts.empty()) write_output_record(files_, path_, {options_.job, {}});
   buffer_ = header;
 }
 
 void RowWriter::resume_part(const std::string& header) {
-  file_ = files_.open(part_, OpenMode::kUpdate);
   const WrittenRows found = find_written_rows(*file_, format_, header, columns_);
   file_->truncate(found.bytes);
   position_ = found.bytes;
@@ -150,8 +177,9 @@ void RowWriter::finish() {
   flush();
   if (!file_) return;
   file_->sync();
+  if (!options_.job.parts.empty()) write_output_record(files_, path_, {options_.job, position_});
+  files_.rename(part_, path_);  // while it is locked
   file_->close();
-  files_.rename(part_, path_);
   files_.sync_directory(parent_path(path_));
 }
 

@@ -10,9 +10,10 @@
 //   }
 //   out.finish();                               // until here the file is scores.tsv.part
 //
-// Numbers are written in the shortest form that reads back as the same float. What a format cannot
-// hold: in TSV a tab or a line break becomes a space; null is an empty field in TSV and CSV; a
-// number that is not finite is null in JSONL.
+// A symbolic link stays one: its target is written. Nobody else can write the file at the same
+// time. Numbers are written in the shortest form that reads back as the same float. What a format
+// cannot hold: in TSV a tab or a line break becomes a space; null is an empty field in TSV and CSV;
+// a number that is not finite is null in JSONL.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@
 #include <string_view>
 #include <vector>
 
+#include "datasets/output_job.h"
 #include "datasets/row_reader.h"
 #include "framework/io/file_system.h"
 
@@ -30,14 +32,18 @@ namespace heddle {
 struct RowWriterOptions {
   // Go on behind the whole rows of PATH.part; a row torn at its end is cut off. Else begin anew.
   bool resume = false;
+  // What the file is of, kept beside it (output_job.h): only the same job may be resumed. Without
+  // parts nothing is kept, and nothing compared.
+  OutputJob job = {};
   std::optional<Format> format = {};  // default: by ending; TSV for standard output
 };
 
 class RowWriter {
  public:
   // "-" is standard output. Throws Error: kInput for an ending that is none of the three, a
-  // compressed one, and when PATH.part has other columns; kIo if it cannot be written.
-  RowWriter(FileSystem& files, std::string path, std::vector<std::string> columns,
+  // compressed one, when PATH.part has other columns, is of another job, or has a writer already;
+  // kIo if it cannot be written.
+  RowWriter(FileSystem& files, const std::string& path, std::vector<std::string> columns,
             const RowWriterOptions& options = {});
   RowWriter(RowWriter&&) = default;
 
@@ -63,7 +69,9 @@ class RowWriter {
 
  private:
   void begin_field();
+  void open_part(const std::string& header);
   void resume_part(const std::string& header);
+  bool is_finished() const;
   void write_out(std::string_view bytes);
 
   FileSystem& files_;
@@ -72,6 +80,7 @@ class RowWriter {
   std::vector<std::string> columns_;
   std::vector<std::string> prefixes_;  // what comes before each column's value
   Format format_;
+  RowWriterOptions options_;
   std::unique_ptr<File> file_;  // none for standard output
   uint64_t position_ = 0;
   std::string buffer_;

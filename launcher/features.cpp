@@ -19,6 +19,7 @@ struct Options {
 
 ExitCode features_verb(Session& session, Options& options) {
   options.features.pooling = feature_pooling(options.pooling);
+  require_output(options.features.output, options.input.paths);
   const Mesh mesh = options.model.mesh(session);
   const auto served = load_served_model(session.files(), options.model.path,
                                         {.fresh_head_allowed = true, .mesh = &mesh});

@@ -17,6 +17,8 @@ struct Options {
 };
 
 ExitCode predict_verb(Session& session, Options& options) {
+  options.predict.input.paths = options.input.paths;
+  require_paths(options.predict);
   const Mesh mesh = options.model.mesh(session);
   const auto served = load_served_model(session.files(), options.model.path, {.mesh = &mesh});
   options.predict.input = options.input.source(served->text, false);
@@ -45,7 +47,7 @@ void add_predict(Program& program) {
   verb->add_flag("--all-scores", options->predict.all_scores, "one column a label, its score");
   verb->add_flag("--logits", options->predict.logits, "one column a label, the raw output");
   verb->add_flag("--resume", options->predict.resume,
-                 "go on behind the rows that an interrupted job has written");
+                 "go on behind the rows that the same job, interrupted, has written");
   program.on_run(verb, [options](Session& session) { return predict_verb(session, *options); });
 }
 

@@ -11,6 +11,7 @@
 #include "framework/io/hdf5_file.h"
 #include "framework/ops/gather_rows.h"
 #include "trainer/row_windows.h"
+#include "trainer/shared_input.h"
 
 namespace heddle {
 namespace {
@@ -113,7 +114,7 @@ class Extraction {
   // every rank. Without a model run if `count_only`.
   int64_t run(bool count_only, const std::function<void(int64_t, std::span<const float>)>& visit) {
     BadRows bad(options_.skip_bad);
-    ExampleReader examples(options_.input, bad);
+    ExampleReader examples(with_shared_input(options_.input, mesh_), bad);
     RowWindows windows(examples, row_tokenizers(served_.tokenizer, served_.text.encode_options())(),
                        bad);
     int64_t row = 0, vectors = 0;

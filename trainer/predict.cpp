@@ -7,7 +7,9 @@
 
 #include "framework/comm/collectives.h"
 #include "trainer/metrics/predictions.h"
+#include "trainer/predict_job.h"
 #include "trainer/row_windows.h"
+#include "trainer/shared_input.h"
 
 namespace heddle {
 namespace {
@@ -84,18 +86,29 @@ class Answer {
 
 }  // namespace
 
+void require_paths(const PredictOptions& options) {
+  require_output(options.output, options.input.paths);
+  if (options.resume && options.output == "-") {
+    throw Error(ExitCode::kInput, "--resume: standard output keeps no rows to go on behind",
+                "name a file: -o answers.tsv");
+  }
+}
+
 PredictResult predict(FileSystem& files, const ServedModel& served, const PredictOptions& options,
                       const Device& device, const Mesh& mesh) {
   const auto start = std::chrono::steady_clock::now();
   const bool root = mesh.is_root();
+  require_paths(options);
   BadRows bad(options.skip_bad);
-  ExampleReader examples(options.input, bad);
+  ExampleReader examples(with_shared_input(options.input, mesh), bad);
   std::optional<RowWriter> out;
   PredictResult result;
   if (root) {
-    out.emplace(files, options.output,
-                output_columns(examples.columns(), added_columns(served, options)),
-                RowWriterOptions{.resume = options.resume});
+    out.emplace(
+        files, options.output, output_columns(examples.columns(), added_columns(served, options)),
+        RowWriterOptions{
+            .resume = options.resume,
+            .job = options.output == "-" ? OutputJob() : predict_job(files, served, options)});
     result.resumed = out->rows();
   }
   result.resumed = broadcast(mesh.world(), result.resumed, 0, "rows written");

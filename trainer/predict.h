@@ -26,7 +26,7 @@ struct PredictOptions {
   std::string output;       // by ending: TSV, CSV or JSONL; "-" is standard output
   bool all_scores = false;  // one more column a label, its probability
   bool logits = false;      // one more column a label, the raw output
-  bool resume = false;      // go on behind the rows that an interrupted job has written
+  bool resume = false;      // go on behind the rows that the same job, interrupted, has written
   int64_t skip_bad = 0;
   std::function<void(const PredictProgress&)> progress;  // on rank 0; may be empty
 };
@@ -36,6 +36,9 @@ struct PredictResult {
   int64_t resumed = 0;  // of these from an earlier job
   std::vector<BadRow> skipped;
 };
+
+// Throws Error (kInput) for paths and a --resume that cannot be, before anything is loaded.
+void require_paths(const PredictOptions& options);
 
 // Collective. The input's columns are kept; `label` and `score` are added.
 PredictResult predict(FileSystem& files, const ServedModel& served, const PredictOptions& options,

@@ -49,9 +49,10 @@ struct ServedModel {
   TextSettings text;
   std::shared_ptr<const Tokenizer> tokenizer;
   Classifier model;
+  int slices = 1;  // that its matrices are in, whatever the ranks
 
   explicit ServedModel(const ClassifierConfig& c, const Group& group = {})
-      : config(c), model(c, group) {}
+      : config(c), model(c, group), slices(group.parts()) {}
 
   // The texts as one packed batch, in their order; what is longer than text.max_length is cut off.
   // Throws Error(kInput) for a text that is not UTF-8.
@@ -68,6 +69,9 @@ struct LoadOptions {
 
 // Throws Error(kInput) if the model cannot be cut into the group's parts.
 void require_slices(const ClassifierConfig& config, const Group& group);
+
+// Throws Error(kInput) if the tokenizer has ids that the model has no embedding for.
+void require_vocabulary(const Tokenizer& tokenizer, const ClassifierConfig& config);
 
 std::unique_ptr<ServedModel> load_served_model(FileSystem& files, const std::string& path,
                                                const LoadOptions& options = {});

@@ -108,6 +108,15 @@ void make_directories(FileSystem& files, const std::string& path) {
   }
 }
 
+std::string follow_links(FileSystem& files, std::string path) {
+  constexpr int kMost = 40;  // as the kernel follows
+  for (int i = 0; files.kind(path) == FileKind::kSymlink; ++i) {
+    if (i == kMost) throw FileError(path, "open", ELOOP);
+    path = join_path(parent_path(path), files.read_symlink(path));
+  }
+  return path;
+}
+
 void remove_tree(FileSystem& files, const std::string& path) {
   const FileKind kind = files.kind(path);
   if (kind == FileKind::kMissing) return;

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -98,6 +99,10 @@ class PosixFile final : public File {
     // The descriptor is gone whatever close answers; trying again could close someone else's.
     const int result = ::close(std::exchange(descriptor_, -1));
     if (result != 0 && errno != EINTR) throw FileError(path(), "close", errno);
+  }
+
+  bool try_lock() override {
+    return ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
   }
 
  protected:

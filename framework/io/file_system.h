@@ -46,6 +46,9 @@ class File {
   virtual void truncate(uint64_t size) = 0;
   virtual void sync() = 0;   // content is on the disk when it returns
   virtual void close() = 0;  // idempotent
+  // Takes the file for this process until it is closed, however that ends; false if another has it.
+  // True where the file system has no locks.
+  virtual bool try_lock() { return true; }
   const std::string& path() const { return path_; }
 
  protected:
@@ -144,6 +147,8 @@ void write_new_file(FileSystem& files, const std::string& path, std::string_view
 void replace_symlink(FileSystem& files, const std::string& target, const std::string& path);
 // Makes the directory and those above it that are missing; their names are on the disk.
 void make_directories(FileSystem& files, const std::string& path);
+// What `path` leads to: itself unless it is a symbolic link, whose target need not exist.
+std::string follow_links(FileSystem& files, std::string path);
 // Removes what is there, with everything below; follows no link. Nothing there is no error.
 void remove_tree(FileSystem& files, const std::string& path);
 

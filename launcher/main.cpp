@@ -1,6 +1,8 @@
 // heddle VERB …: starts the ranks' environment, runs the verb, and is the one place where an error
 // becomes a message and an exit code.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -55,7 +57,18 @@ void report(const Failure& failure, int rank, int ranks) {
   fmt::print(stderr, "[rank {}/{}] heddle: {}\n", rank, ranks, failure.text);
 }
 
+// A file that is opened later must not become the standard output that a shell has closed (>&-):
+// what is printed would go into it. These refuse to be read, or written, as closed ones do.
+void hold_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(stream, F_GETFD) >= 0) continue;
+    [[maybe_unused]] const int held =
+        ::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
+
 int run(int argc, char** argv) {
+  hold_standard_streams();
   const Launch launch = detect_launch([](const char* name) { return std::getenv(name); });
   const bool first = launch.rank == 0;
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error with a message

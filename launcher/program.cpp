@@ -1,6 +1,9 @@
 #include "launcher/program.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <iostream>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -18,6 +21,19 @@ CLI::Validator as_bytes() {
     return std::string();
   };
   return {to_number, "BYTES"};
+}
+
+CLI::Validator whole_number(int64_t least, int64_t most) {
+  const auto problem = [=](const std::string& text) {
+    int64_t number = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, number);
+    if (error == std::errc() && stop == end && number >= least && number <= most) {
+      return std::string();
+    }
+    return fmt::format("{}. Expected a whole number from {} to {}", text, least, most);
+  };
+  return {problem, fmt::format("{} - {}", least, most)};
 }
 
 Program::Program()
@@ -60,15 +76,21 @@ bool Program::parse(int argc, const char* const* argv, bool print) {
   try {
     app_.parse(argc, argv);
   } catch (const CLI::CallForHelp& help) {
-    if (print) app_.exit(help);
+    if (print) show(help);
     return false;
   } catch (const CLI::Success& success) {  // --version
-    if (print) app_.exit(success);
+    if (print) show(success);
     return false;
   } catch (const CLI::ParseError& error) {
     explain(error, argc, argv);
   }
   return true;
+}
+
+void Program::show(const CLI::Error& asked_for) const {
+  app_.exit(asked_for);
+  errno = 0;
+  if (!std::cout.flush()) throw FileError("standard output", "write", errno != 0 ? errno : EIO);
 }
 
 void Program::explain(const CLI::ParseError& error, int argc, const char* const* argv) const {

@@ -18,6 +18,8 @@ namespace heddle {
 
 // For options that are bytes, such as '16 GiB'.
 CLI::Validator as_bytes();
+// For whole numbers within bounds that a person can read.
+CLI::Validator whole_number(int64_t least, int64_t most);
 
 class Program {
  public:
@@ -38,6 +40,8 @@ class Program {
   const Run& run() const { return run_; }
 
  private:
+  // Help or the version. Throws FileError if it cannot be written.
+  void show(const CLI::Error& asked_for) const;
   [[noreturn]] void explain(const CLI::ParseError& error, int argc, const char* const* argv) const;
 
   CLI::App app_;

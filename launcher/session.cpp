@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <fstream>
 
@@ -34,8 +35,9 @@ Session::Session(Communicator& world, const CommonOptions& options)
 
 void Session::print(const std::string& text) const {
   if (!root()) return;
-  std::fputs(text.c_str(), stdout);
-  std::fflush(stdout);
+  if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0) {
+    throw FileError("standard output", "write", errno);
+  }
 }
 
 void Session::note(const std::string& text) const {

@@ -36,7 +36,8 @@ class Session {
   // Whether the command line says how many threads a rank has.
   bool threads_given() const { return options_.threads > 0; }
 
-  // Text for the user: on standard output, and on standard error; from rank 0 alone.
+  // Text for the user: on standard output, and on standard error; from rank 0 alone. `print` throws
+  // FileError if the text cannot be written.
   void print(const std::string& text) const;
   void note(const std::string& text) const;  // not if --quiet
   void warn(const std::string& text) const;

@@ -13,13 +13,15 @@ namespace heddle {
 
 struct InputOptions {
   std::vector<std::string> paths;
-  std::string text, pair, label;
+  std::string text, pair, label, format;
   bool no_header = false;
   int64_t skip_bad = 0;
 
   // `name` is the positional's name in the help.
   void add_to(CLI::App& verb, const std::string& name, bool labelled);
-  // Columns that were not named are those that the model was trained on, where the file has them.
+  // Columns that were not named are those that the model was trained on. Standard input is one text
+  // a line, whatever the model, and TSV if a column is named or labels are needed; --format wins.
+  // Throws Error (kInput) if there is no header and a column is known by its name alone.
   DataSource source(const TextSettings& trained, bool labelled) const;
 };
 

@@ -4,7 +4,7 @@ namespace heddle {
 
 void TensorOption::add_to(CLI::App& verb, const std::string& others) {
   verb.add_option("--tensor", ranks, "ranks that share each matrix of the model; " + others)
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number(1, 65536))
       ->capture_default_str();
 }
 

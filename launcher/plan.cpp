@@ -68,7 +68,7 @@ void add_plan(Program& program) {
                    "a YAML file about machines that are not here; otherwise this one is measured");
   verb->add_option("--length", options->length,
                    "tokens of every sequence; 0: as tokenized data say, else data.max_length")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number(0, 1 << 24));
   verb->add_option("--json", options->json, "write the plan into this file, too");
   verb->add_flag("--describe", options->describe, "print every key of a cluster's file");
   verb->add_option("--set", options->assignments, "key.path=value, wins over the file; repeatable")

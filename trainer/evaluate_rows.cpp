@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "trainer/row_windows.h"
+#include "trainer/shared_input.h"
 
 namespace heddle {
 
@@ -15,7 +16,7 @@ MetricReport evaluate_rows(const ServedModel& served, const DataSource& input, i
   std::vector<int64_t> classes;
 
   BadRows bad(skip_bad);
-  ExampleReader examples(input, bad);
+  ExampleReader examples(with_shared_input(input, mesh), bad);
   const size_t column = examples.label_column().value();
   // A row whose label is bad counts as bad when its logits are there.
   const auto keep = [&](const Row& row, std::span<const float> logits) {
@@ -37,8 +38,11 @@ MetricReport evaluate_rows(const ServedModel& served, const DataSource& input, i
   };
   RowWindows windows(examples, row_tokenizers(served.tokenizer, served.text.encode_options())(),
                      bad);
-  RowLogits{.model = served.model, .device = device, .mesh = mesh, .on_row = keep, .on_window = {}}
-      .run(windows);
+  const RowLogits answers = {
+      .model = served.model, .device = device, .mesh = mesh, .on_row = keep, .on_window = {}};
+  if (answers.run(windows) == 0 || (mesh.is_root() && all_logits.empty())) {
+    throw Error(ExitCode::kInput, fmt::format("{}: has no row to evaluate", input.paths.front()));
+  }
   if (!mesh.is_root()) return {};
   return evaluate({.problem = config.problem,
                    .num_labels = config.outputs(),

@@ -1,5 +1,7 @@
 #include "trainer/row_windows.h"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace heddle {
@@ -112,18 +114,35 @@ std::vector<float> RowWindows::mean_by_row(const std::vector<float>& outputs, in
   return means;
 }
 
-void RowLogits::run(RowWindows& windows) const {
+namespace {
+
+void require_finite(const Row& row, std::span<const float> logits) {
+  if (std::ranges::all_of(logits, [](float logit) { return std::isfinite(logit); })) return;
+  throw Error(ExitCode::kNoData,
+              fmt::format("{}:{}: the model's answer is not a finite number", row.file, row.line),
+              "a weight of the model is not finite, or far too large");
+}
+
+}  // namespace
+
+int64_t RowLogits::run(RowWindows& windows) const {
   const int64_t width = model.head.out.weight.whole_shape()[0];
+  int64_t rows = 0;
   while (windows.next()) {
+    rows += windows.rows();
     const std::vector<float> outputs = sequence_logits(model, device, windows.sequences(), mesh);
     if (!mesh.is_root()) continue;
     const std::vector<float> logits = windows.mean_by_row(outputs, width);
     for (int64_t r = 0; r < windows.rows(); ++r) {
-      on_row(windows.row(r),
-             std::span(logits).subspan(static_cast<size_t>(r * width), static_cast<size_t>(width)));
+      const Row& row = windows.row(r);
+      const auto of_row =
+          std::span(logits).subspan(static_cast<size_t>(r * width), static_cast<size_t>(width));
+      require_finite(row, of_row);
+      on_row(row, of_row);
     }
     if (on_window) on_window();
   }
+  return rows;
 }
 
 }  // namespace heddle

@@ -75,8 +75,9 @@ struct RowLogits {
   std::function<void(const Row& row, std::span<const float> logits)> on_row;
   std::function<void()> on_window;
 
-  // Collective.
-  void run(RowWindows& windows) const;
+  // Collective. Returns how many rows there were, on all ranks. Throws Error(kNoData) for a row
+  // whose logits are not finite.
+  int64_t run(RowWindows& windows) const;
 };
 
 }  // namespace heddle

@@ -31,6 +31,7 @@ std::unique_ptr<ServedModel> load_folder(FileSystem& files, const std::string& f
   const ClassifierConfig config = parse_config(read_json(files, path), path);
   auto served = std::make_unique<ServedModel>(config, group_for(config, 1, options));
   served->tokenizer = load_tokenizer(folder);
+  require_vocabulary(*served->tokenizer, config);
   const int64_t longest = served->tokenizer->model_max_length();
   served->text.max_length =
       std::min(served->config.max_positions, longest > 0 ? longest : kLongest);
@@ -46,6 +47,7 @@ std::unique_ptr<ServedModel> load_checkpoint(FileSystem& files, const std::strin
   auto served = std::make_unique<ServedModel>(
       reader.config(), group_for(reader.config(), reader.state().parts, options));
   served->tokenizer = reader.tokenizer();
+  require_vocabulary(*served->tokenizer, served->config);
   served->text = reader.text();
   reader.fill(named_parameters(served->model));
   return served;
@@ -60,6 +62,14 @@ void require_slices(const ClassifierConfig& config, const Group& group) {
               fmt::format("{} slices (numerics.tensor, parallel.tensor) of a model with {} heads",
                           group.parts(), config.heads),
               fmt::format("use {} or fewer", most));
+}
+
+void require_vocabulary(const Tokenizer& tokenizer, const ClassifierConfig& config) {
+  if (tokenizer.id_bound() <= config.vocabulary) return;
+  throw Error(ExitCode::kInput,
+              fmt::format("the tokenizer has ids up to {}, but the model's vocabulary has {}",
+                          tokenizer.id_bound() - 1, config.vocabulary),
+              "the tokenizer must be the one that the model was made with");
 }
 
 EncodeOptions TextSettings::encode_options() const {

@@ -43,12 +43,7 @@ void require_fit(const Config& config, const TrainingModel& t) {
                             config.data.max_length, t.config.max_positions),
                 fmt::format("set data.max_length to {} or less", t.config.max_positions));
   }
-  if (t.tokenizer->id_bound() > t.config.vocabulary) {
-    throw Error(ExitCode::kInput,
-                fmt::format("the tokenizer has ids up to {}, but the model's vocabulary has {}",
-                            t.tokenizer->id_bound() - 1, t.config.vocabulary),
-                "the tokenizer must be the one that the model was made with");
-  }
+  require_vocabulary(*t.tokenizer, t.config);
 }
 
 void fill_from_folder(FileSystem& files, const std::string& folder, const Config& config,

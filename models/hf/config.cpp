@@ -110,11 +110,21 @@ ClassifierConfig parse_config(const Json& document, const std::string& name) {
     throw config[family.heads].error(fmt::format("is {} and does not divide {} = {}", c.heads,
                                                  family.hidden_size, c.hidden_size));
   }
-  if (family.has_norm_eps) c.layer_norm_eps = config.get_or("layer_norm_eps", 1e-12f);
+  if (family.has_norm_eps) {
+    c.layer_norm_eps = config.get_or("layer_norm_eps", 1e-12f);
+    if (!(c.layer_norm_eps > 0 && c.layer_norm_eps < 1)) {
+      throw config["layer_norm_eps"].error(
+          fmt::format("is {}. Expected more than 0 and less than 1", c.layer_norm_eps));
+    }
+  }
   if (config.has(family.activation)) c.activation = parse_activation(config[family.activation]);
   c.padding_id = static_cast<int>(
       config.has("pad_token_id") ? config["pad_token_id"].integer(0, c.vocabulary - 1) : 0);
   c.deviation = config.get_or("initializer_range", 0.02f);
+  if (!(c.deviation >= 0 && c.deviation < 1e6f)) {
+    throw config["initializer_range"].error(
+        fmt::format("is {}. Expected a standard deviation, such as 0.02", c.deviation));
+  }
 
   const auto probability = [&](const std::string& key, float otherwise) {
     const float p = config.get_or(key, otherwise);

@@ -3,10 +3,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "framework/nn/arena.h"
@@ -211,6 +213,7 @@ class Importer {
         const std::string& part = found.parts[static_cast<size_t>(run.whole / each)];
         convert_to_f32(source_->at(part), static_cast<size_t>(begin), static_cast<size_t>(count),
                        to + run.local);
+        require_finite(part, {to + run.local, static_cast<size_t>(count)});
         run = {run.local + count, run.whole + count, run.count - count};
         // A slice of columns comes by every page of the tensor.
         if (run.whole - released < kElementsAtOnce) continue;
@@ -219,6 +222,16 @@ class Importer {
       }
     });
     for (const std::string& part : found.parts) source_->release(part);
+  }
+
+  void require_finite(const std::string& tensor, std::span<const float> values) const {
+    bool finite = true;
+    for (const float value : values) finite &= std::isfinite(value);
+    if (finite) return;
+    throw Error(ExitCode::kNoData,
+                fmt::format("{}: the tensor '{}' holds a value that is not finite",
+                            source_->paths().front(), tensor),
+                "the file is damaged, or the training that made it diverged");
   }
 
   std::shared_ptr<const SafetensorsFile> source_;

@@ -63,6 +63,14 @@ void inspect(Session& session, const std::string& path) {
     inspect_folder(session, found.path);
 }
 
+// A checkpoint may have lost its manifest.
+bool may_be_checkpoint(FileSystem& files, const std::string& path) {
+  if (!files.is_directory(path)) return false;
+  return std::ranges::any_of(files.list(path), [](const std::string& name) {
+    return name == "manifest.json" || name.starts_with("shard-");
+  });
+}
+
 // True if everything is whole.
 bool verify(Session& session, const std::string& path) {
   std::vector<std::string> checkpoints = {path};
@@ -77,6 +85,10 @@ bool verify(Session& session, const std::string& path) {
     throw Error(ExitCode::kNoData, fmt::format("{}: there is no checkpoint in it", path),
                 "a checkpoint is written every checkpoint.every steps and at the end; if there was "
                 "one, restore RUN/checkpoints from a copy");
+  }
+  if (checkpoints[0] == path && !may_be_checkpoint(session.files(), path)) {
+    throw Error(ExitCode::kInput, fmt::format("{}: no checkpoint", path),
+                "verify reads runs (run.json) and checkpoints (manifest.json)");
   }
   bool good = true;
   for (const std::string& checkpoint : checkpoints) {

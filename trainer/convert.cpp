@@ -56,6 +56,14 @@ std::string summary(const std::string& output, const std::string& folder, int64_
   return told;
 }
 
+// As well as it can: the failure before is the one to tell.
+void leave_nothing(FileSystem& files, const std::string& root) {
+  try {
+    remove_tree(files, root);
+  } catch (const Error&) {
+  }
+}
+
 }  // namespace
 
 std::string import_folder(FileSystem& files, const std::string& folder, const std::string& output,
@@ -67,6 +75,7 @@ std::string import_folder(FileSystem& files, const std::string& folder, const st
   const std::string config_path = join_path(folder, "config.json");
   const ClassifierConfig config = parse_config(read_json(files, config_path), config_path);
   const auto tokenizer = load_tokenizer(folder);
+  require_vocabulary(*tokenizer, config);
   const Group group = mesh.group(mesh.size().tensor);
   require_slices(config, group);
   Classifier model(config, group);
@@ -80,26 +89,36 @@ std::string import_folder(FileSystem& files, const std::string& folder, const st
   const std::string root = output + ".import";
   if (mesh.is_root()) remove_tree(files, root);
   // Written as a run's checkpoints are, in a folder beside, and moved to its place.
-  save_checkpoint(files, mesh.world(), {.root = root, .loaded = {}},
-                  {.config = config,
-                   .text = text,
-                   .tokenizer = *tokenizer,
-                   .arena = arena,
-                   .optimizer = nullptr,
-                   .state = {},
-                   .run_config = "",
-                   .hashes = mesh.is_root() ? hashes_of(files, weights->paths()) : FileHashes()});
-  if (mesh.is_root()) {
-    make_directories(files, parent_path(output));
-    files.rename(list_checkpoints(files, root).front().path, output);
-    files.sync_directory(parent_path(output));
-    remove_tree(files, root);
+  try {
+    save_checkpoint(files, mesh.world(), {.root = root, .loaded = {}},
+                    {.config = config,
+                     .text = text,
+                     .tokenizer = *tokenizer,
+                     .arena = arena,
+                     .optimizer = nullptr,
+                     .state = {},
+                     .run_config = "",
+                     .hashes = mesh.is_root() ? hashes_of(files, weights->paths()) : FileHashes()});
+    if (mesh.is_root()) {
+      make_directories(files, parent_path(output));
+      files.rename(list_checkpoints(files, root).front().path, output);
+      files.sync_directory(parent_path(output));
+      remove_tree(files, root);
+    }
+  } catch (const Error& error) {
+    if (mesh.is_root()) leave_nothing(files, root);
+    throw Error(error.code(), fmt::format("{}: not imported: {}", output, error.what()),
+                "nothing is left of it; mend this and start again");
   }
   mesh.world().barrier("import");
   return summary(output, folder, count_parameters(model), report);
 }
 
 void export_model(FileSystem& files, const std::string& path, const std::string& output) {
+  if (files.exists(output) && !(files.is_directory(output) && files.list(output).empty())) {
+    throw Error(ExitCode::kInput, fmt::format("{}: is there already, and not empty", output),
+                "a model is written into a folder of its own: name another, or remove this one");
+  }
   const auto write = [&](const ClassifierConfig& config, const TextSettings& text,
                          const Tokenizer& tokenizer, const ReadPart& read) {
     std::map<std::string, std::string> others = tokenizer.files();

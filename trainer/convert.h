@@ -17,7 +17,7 @@ std::string import_folder(FileSystem& files, const std::string& folder, const st
 // Writes the model as a folder: config.json, model.safetensors, the tokenizer's files, and a model
 // card with the metrics of its run. A checkpoint's tensors are read one after another, and one of
 // them is held at a time; a folder's are mapped, and its query, key and value projections held. For
-// one rank.
+// one rank. Throws Error(kInput) if `output` is there, unless it is an empty folder.
 void export_model(FileSystem& files, const std::string& path, const std::string& output);
 
 }  // namespace heddle

@@ -183,9 +183,13 @@ TEST(RowWriter, LargePartFilesAreCountedAcrossBlocks) {
   Scratch scratch;
   PosixFileSystem files;
   for (const char* name : {"a.csv", "a.tsv"}) {
-    RowWriter out(files, scratch.path(name), kColumns);
-    write_rows(out, 0, 100'000);
-    out.flush();
+    {
+      RowWriter out(files, scratch.path(name), kColumns);
+      write_rows(out, 0, 100'000);
+      out.flush();
+      const auto second = [&] { RowWriter(files, scratch.path(name), kColumns); };
+      EXPECT_TRUE(has(error_text(second), "is being written by another job"));
+    }
     RowWriter resumed(files, scratch.path(name), kColumns, {.resume = true});
     EXPECT_EQ(resumed.rows(), 100'000) << name;
   }

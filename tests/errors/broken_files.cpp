@@ -38,6 +38,8 @@ void make_data() {
   tiny_file("header.tsv", start);
   tiny_file("nolabel.tsv", "text\na cat\n");
   tiny_file("txet.tsv", "txet\na cat\n");
+  tiny_file("which.tsv", "one\ttwo\na cat\ta dog\n");
+  tiny_file("header.tsv", "text\tlabel\n");
 }
 
 // A copy of the exported folder in whose config.json `with` stands in place of `what`.
@@ -52,6 +54,9 @@ void make_config_jsons() {
   make_config_json("nolabels", std::regex(R"("id2label": \{[^}]*\})"), R"("id2label": {})");
   make_config_json("heads", std::regex(R"("num_attention_heads": 2)"),
                    R"("num_attention_heads": 3)");
+  make_config_json("epsilon", std::regex(R"("layer_norm_eps": [^,]*)"), R"("layer_norm_eps": -1)");
+  make_config_json("deviation", std::regex(R"("initializer_range": [^,]*)"),
+                   R"("initializer_range": -1)");
 }
 
 void make_tokenizers() {
@@ -73,6 +78,10 @@ void make_folders() {
   const TinyModel& tiny = tiny_model();
   write_text(copy(tiny.exported, "config") + "/config.json", "{\"model_type\": \"bert\",\n");
   fs::resize_file(copy(tiny.exported, "weights") + "/model.safetensors", 5000);
+  const std::string nan = copy(tiny.exported, "nan") + "/model.safetensors";
+  std::fstream weights(nan, std::ios::in | std::ios::out | std::ios::binary);
+  // Floats of ones alone are no numbers.
+  for (int i = 1; i <= 64; ++i) weights.seekp(-i, std::ios::end).put('\xff');
   fs::remove(copy(tiny.exported, "noweights") + "/model.safetensors");
   fs::remove(copy(tiny.exported, "notokenizer") + "/vocab.txt");
 }

@@ -56,10 +56,10 @@ TEST(Verify, EachDamagedShardIsToldInALineOfItsOwn) {
   EXPECT_EQ(std::ranges::count(outcome.out, '\n'), 4) << outcome.out;
 }
 
-TEST(Verify, NoCheckpointExitsWith65) {
+TEST(Verify, NoCheckpointIsAMistakeOfUse) {
   const Outcome outcome = run_heddle("verify " + tiny_model().data);
-  EXPECT_EQ(outcome.code, 65) << outcome.err;
-  EXPECT_TRUE(has(outcome.out, "is no checkpoint: there is no manifest.json")) << outcome.out;
+  EXPECT_EQ(outcome.code, 64) << outcome.err;
+  EXPECT_TRUE(has(outcome.err, "rows.tsv: no checkpoint")) << outcome.out;
 }
 
 TEST(Verify, FoldersRenamedIntoOneAnotherAreDamaged) {

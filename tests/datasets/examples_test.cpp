@@ -79,11 +79,11 @@ void with_standard_input(const std::string& path, Body&& body) {
 TEST(ExampleReader, StandardInputIsTextOrTsvWhereAColumnIsNamed) {
   Scratch scratch;
   with_standard_input(scratch.write("a", "one\ttwo\nthree\tfour\n"), [] {
-    EXPECT_EQ(texts({.paths = {"-"}, .format = Format::kText}),
-              (Texts{"one\ttwo", "three\tfour"}));
+    EXPECT_EQ(texts({.paths = {"-"}, .format = Format::kText}), (Texts{"one\ttwo", "three\tfour"}));
   });
-  with_standard_input(scratch.write("d", "one\ntwo\n"),
-                      [] { EXPECT_EQ(texts({.paths = {"-"}}), (Texts{"one", "two"})); });
+  with_standard_input(scratch.write("d", "one\ntwo\n"), [] {
+    EXPECT_EQ(texts({.paths = {"-"}}), (Texts{"one", "two"}));
+  });
   // What looks like columns is no text unless that is said.
   with_standard_input(scratch.write("e", "one\ttwo\n"), [] {
     EXPECT_TRUE(has(error_text([] { texts({.paths = {"-"}}); }), "but looks like tsv"));

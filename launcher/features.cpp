@@ -35,8 +35,9 @@ ExitCode features_verb(Session& session, Options& options) {
 
 void add_features(Program& program) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = program.verb("features", "Hidden states of rows, for use elsewhere.",
-                                "heddle features models/minilm rows.tsv -o rows.h5 --pooling mean");
+  CLI::App* verb =
+      program.verb("features", "Hidden states of rows, for use elsewhere.",
+                   "heddle features models/pretrained/minilm rows.tsv -o rows.h5 --pooling mean");
   options->model.add_to(*verb);
   options->input.add_to(*verb, "INPUT", false);
   verb->add_option("-o,--output", options->features.output, "ends in .h5 or .jsonl")->required();

@@ -15,7 +15,7 @@ void add_import(Program& program) {
   auto options = std::make_shared<Options>();
   CLI::App* verb =
       program.verb("import", "A Hugging Face folder as a checkpoint.",
-                   "heddle import models/minilm -o checkpoints/minilm\n"
+                   "heddle import models/pretrained/minilm -o checkpoints/minilm\n"
                    "  mpirun -n 4 heddle import models/large -o checkpoints/large --tensor 4");
   verb->add_option("FOLDER", options->folder, "config.json, model.safetensors, tokenizer files")
       ->required();

@@ -65,7 +65,7 @@ ExitCode tokenize_verb(Session& session, const Options& options) {
 void add_tokenize(Program& program) {
   auto options = std::make_shared<Options>();
   CLI::App* verb = program.verb("tokenize", "Text to token ids, and how they came about.",
-                                "heddle tokenize models/minilm 'A text.' --explain");
+                                "heddle tokenize models/pretrained/minilm 'A text.' --explain");
   verb->add_option("MODEL", options->model,
                    "a run, a checkpoint, a Hugging Face folder or a tokenizer file")
       ->required();

@@ -89,7 +89,11 @@ int run(int argc, char** argv) {
     environment = std::make_unique<MpiEnvironment>();
     world = environment->world();
     Session session(*world, program.common());
-    return static_cast<int>(program.run()(session));
+    const ExitCode code = program.run()(session);
+    // A rank that has nothing to do waits here for one that may still fail: mpirun may crash or
+    // hang if a rank aborts the job while others are leaving MPI.
+    world->barrier("end of the job");
+    return static_cast<int>(code);
   } catch (...) {
     failure = describe(std::current_exception());
   }

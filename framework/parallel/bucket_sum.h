@@ -1,5 +1,5 @@
-// The tree's sum of arrays that several ranks of a node hold in shared memory, bucket by bucket while
-// they are still being filled.
+// The tree's sum of arrays that several ranks of a node hold in shared memory, bucket by bucket
+// while they are still being filled.
 //
 //   BucketSum sum(node, arena);                 // collective; once
 //   sum.begin(values);                          // without waiting for anyone

@@ -35,10 +35,6 @@ const Mistake kPaths[] = {
      "verify FOLDER/exported",
      64,
      {"exported: no checkpoint", "verify reads runs (run.json) and checkpoints"}},
-    {"VerifyOfARunWithoutCheckpoint",
-     "verify FOLDER/unsaved",
-     65,
-     {"unsaved: the run has no checkpoint yet"}},
 };
 
 const Mistake kInputs[] = {

@@ -3,9 +3,9 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <sstream>
 
 #include "framework/nn/arena.h"
@@ -94,7 +94,7 @@ std::string starting_folder(const Scratch& scratch, const std::string& name,
   const ParameterArena arena(model, Device::cpu());
   initialize(arena, 17);
   for (const auto& [of, parameter] : named_parameters(model)) {
-    if (of == poisoned) parameter->value.data<float>()[0] = NAN;
+    if (of == poisoned) parameter->value.fill(std::numeric_limits<float>::max());
   }
   PosixFileSystem files;
   export_folder(files, scratch.path(name), config, parts_of(named_parameters(model)),

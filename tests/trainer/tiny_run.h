@@ -46,8 +46,8 @@ std::string tiny_yaml(const Scratch& scratch, const std::string& output);
 Config tiny_config(const Scratch& scratch, const std::string& output,
                    const std::vector<std::string>& assignments = {});
 
-// A Hugging Face folder of such a model, made in `scratch`. The first value of the parameter
-// `poisoned` is NaN.
+// A Hugging Face folder of such a model, made in `scratch`. The values of the parameter `poisoned`
+// are so large that no step is finite.
 std::string starting_folder(const Scratch& scratch, const std::string& name,
                             const std::string& poisoned = "");
 

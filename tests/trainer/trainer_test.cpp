@@ -95,7 +95,7 @@ TEST(Trainer, EarlyStopEndsTheRun) {
 TEST(Trainer, StepsThatAreNotFiniteAreSkippedAndThenEndTheRun) {
   const Scratch scratch;
   Config config = tiny_config(scratch, "run", {"training.max_skipped_steps=2"});
-  config.model.from = starting_folder(scratch, "start", "head.out.bias");
+  config.model.from = starting_folder(scratch, "start", "encoder.embeddings.norm.weight");
   config.model.architecture.reset();
   config.model.tokenizer.reset();
   const Caught stopped = caught([&] { train_on(2, config); });

@@ -80,6 +80,7 @@ TEST(BucketSum, WhatAllHaveReadyIsAddedBeforeTheEnd) {
     std::ranges::fill(values, 1.0f);
     BucketSum sum(world, arena);
     sum.begin(values);
+    EXPECT_INVALID(sum.ready(kCount + 1), "values are ready");
     sum.ready(BucketSum::kBucket);
     world.barrier();
     sum.progress();

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <new>
@@ -43,6 +44,44 @@ std::byte* take_from_system(int64_t size) {
   if (size >= kHuge) madvise(block, rounded, MADV_HUGEPAGE);
   return block;
 }
+
+// Blocks that are no multiple of a huge page, one after another on huge pages.
+class Slabs {
+ public:
+  static bool serves(int64_t size) { return size >= kLeast && size < kHuge; }
+
+  std::byte* take(int64_t size) {
+    if (!open_ || slabs_[open_].used + size > kSlab) {
+      open_ = take_from_system(kSlab);
+      slabs_[open_] = {};
+    }
+    Slab& slab = slabs_[open_];
+    std::byte* block = open_ + slab.used;
+    slab.used += size;
+    ++slab.blocks;
+    return block;
+  }
+
+  // A slab goes back to the system with its last block.
+  void give(std::byte* block) {
+    const auto slab = std::prev(slabs_.upper_bound(block));
+    if (--slab->second.blocks > 0) return;
+    if (slab->first == open_) open_ = nullptr;
+    std::free(slab->first);
+    slabs_.erase(slab);
+  }
+
+ private:
+  static constexpr int64_t kLeast = int64_t{64} << 10;
+  static constexpr int64_t kSlab = int64_t{16} << 20;
+
+  struct Slab {
+    int64_t used = 0;
+    int64_t blocks = 0;
+  };
+  std::map<std::byte*, Slab> slabs_;  // by their first byte
+  std::byte* open_ = nullptr;         // which has room, perhaps
+};
 
 // Pages of zeros, `size` bytes from a border of huge pages on.
 std::byte* map_zeros(size_t size) {
@@ -102,7 +141,7 @@ class MemoryPool {
       return block;
     }
     require_room(bytes);
-    const Block block{on_paper_ ? nullptr : take_from_system(size), size, bytes, bytes};
+    const Block block{on_paper_ ? nullptr : take_anew(size), size, bytes, bytes};
     allow_only(block.memory, bytes, size);
     count(bytes, bytes);
     return block;
@@ -156,12 +195,19 @@ class MemoryPool {
     for (auto& [size, blocks] : kept_) {
       for (const Block& block : blocks) {
         allow_only(block.memory, block.size, block.size);
-        std::free(block.memory);
+        if (block.memory && Slabs::serves(size))
+          slabs_.give(block.memory);
+        else
+          std::free(block.memory);
         statistics_.kept -= size;
         statistics_.held -= block.touched;
       }
     }
     kept_.clear();
+  }
+
+  std::byte* take_anew(int64_t size) {
+    return Slabs::serves(size) ? slabs_.take(size) : take_from_system(size);
   }
 
   void count(int64_t in_use, int64_t held) {
@@ -175,6 +221,7 @@ class MemoryPool {
   const bool on_paper_;
   std::mutex mutex_;
   std::map<int64_t, std::vector<Block>> kept_;  // by size
+  Slabs slabs_;
   MemoryStatistics statistics_;
   int64_t limit_ = 0;  // of bytes held; 0: none
 };

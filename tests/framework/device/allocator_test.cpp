@@ -27,6 +27,28 @@ TEST(Allocator, BlocksAreAlignedAndWritable) {
   EXPECT_EQ(allocate(0), nullptr);
 }
 
+TEST(Allocator, BlocksOfOneSlabAreApartAndGoBackWithIt) {
+  release_kept_memory();
+  const int64_t held = memory_statistics().held;
+  {
+    std::vector<std::shared_ptr<std::byte>> blocks;
+    for (int i = 0; i < 60; ++i) {  // of some slabs
+      blocks.push_back(allocate(100'000 + 20'000 * i));
+      std::memset(blocks.back().get(), i, static_cast<size_t>(100'000 + 20'000 * i));
+    }
+    for (int i = 0; i < 60; ++i) {
+      const std::byte* block = blocks[static_cast<size_t>(i)].get();
+      EXPECT_EQ(std::count(block, block + 100'000 + 20'000 * i, std::byte(i)),
+                100'000 + 20'000 * i);
+      if (i % 3 == 0) blocks[static_cast<size_t>(i)].reset();
+    }
+    release_kept_memory();  // some blocks of each slab are still in use
+    EXPECT_EQ(blocks[1].get()[50'000], std::byte{1});
+  }
+  release_kept_memory();
+  EXPECT_EQ(memory_statistics().held, held);
+}
+
 TEST(Allocator, AFreedBlockIsHandedOutAgain) {
   release_kept_memory();
   std::byte* first = nullptr;

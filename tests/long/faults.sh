@@ -168,7 +168,7 @@ fault_corrupt() {  # the newest checkpoint has a wrong byte
   await 20
   [ "$status" != 0 ] || return 1
   local newest file at
-  newest=$(ls -d "$run"/checkpoints/step-* 2>/dev/null | grep -v tmp | tail -1)
+  newest=$(ls -d "$run"/checkpoints/step-*[0-9] 2>/dev/null | tail -1)
   [ -n "$newest" ] && [ "$(ls -d "$run"/checkpoints/step-*[0-9] | wc -l)" -gt 1 ] || return 1
   mapfile -t files < <(find "$newest" -type f -size +0)
   file=${files[RANDOM % ${#files[@]}]}

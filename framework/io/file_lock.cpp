@@ -14,6 +14,14 @@ constexpr size_t kLongestHolder = 512;
 
 }  // namespace
 
+int try_flock(int descriptor) {
+  int result = -1;
+  do {
+    result = ::flock(descriptor, LOCK_EX | LOCK_NB);
+  } while (result != 0 && errno == EINTR);
+  return result == 0 ? 0 : errno;
+}
+
 FileLock::FileLock(const std::string& path)
     : descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
   if (descriptor_ < 0) obstacle_ = std::strerror(errno);
@@ -25,12 +33,8 @@ FileLock::~FileLock() {
 
 bool FileLock::take(const std::string& holder) {
   if (descriptor_ < 0) return false;
-  int result = -1;
-  do {
-    result = ::flock(descriptor_, LOCK_EX | LOCK_NB);
-  } while (result != 0 && errno == EINTR);
-  if (result != 0) {
-    if (errno != EWOULDBLOCK) obstacle_ = std::strerror(errno);
+  if (const int reason = try_flock(descriptor_); reason != 0) {
+    if (reason != EWOULDBLOCK) obstacle_ = std::strerror(reason);
     return false;
   }
   // For people alone: a name that a full disk does not take is no reason to go without the lock.

@@ -11,6 +11,10 @@
 
 namespace heddle {
 
+// Tries once to lock an open file. 0: it is ours; EWOULDBLOCK: another has it; else why there can
+// be no lock.
+int try_flock(int descriptor);
+
 class FileLock {
  public:
   // Opens the file, or makes it; takes nothing yet. A file that cannot be opened gives no lock.

@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -12,6 +11,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+
+#include "framework/io/file_lock.h"
 
 namespace heddle {
 
@@ -101,9 +102,7 @@ class PosixFile final : public File {
     if (result != 0 && errno != EINTR) throw FileError(path(), "close", errno);
   }
 
-  bool try_lock() override {
-    return ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
-  }
+  bool try_lock() override { return try_flock(descriptor_) != EWOULDBLOCK; }
 
  protected:
   size_t read_some(uint64_t offset, std::span<std::byte> bytes) override {

@@ -1,4 +1,4 @@
-// Element types. f32 is computed with; bf16 and f16 are storage so far; integers index.
+// Element types. f32 and bf16 are computed with; f16 is storage so far; integers index.
 #pragma once
 
 #include <bit>
@@ -57,6 +57,12 @@ inline DType dtype_from_name(std::string_view name) {
       fmt::format("unknown dtype '{}'. Expected f32, bf16, f16, i32, i64 or u8.", name));
 }
 
+// An element of a bf16 tensor: the upper half of an f32.
+struct BFloat16 {
+  uint16_t bits;
+  bool operator==(const BFloat16&) const = default;
+};
+
 // The DType of a C++ type.
 template <typename T>
 constexpr DType dtype_of() {
@@ -66,6 +72,8 @@ constexpr DType dtype_of() {
     return DType::kI32;
   else if constexpr (std::is_same_v<T, int64_t>)
     return DType::kI64;
+  else if constexpr (std::is_same_v<T, BFloat16>)
+    return DType::kBF16;
   else {
     static_assert(std::is_same_v<T, uint8_t>, "no DType for this C++ type");
     return DType::kU8;

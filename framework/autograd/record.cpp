@@ -15,10 +15,20 @@ thread_local int64_t next_order = 0;
 thread_local std::function<void(const Variable&)> gradient_arrived;
 thread_local bool met_dependence = false;  // see GradientProbe
 
+void add_bf16(std::span<BFloat16> sum, const BFloat16* term) {
+  for (BFloat16& a : sum) {
+    a.bits = f32_to_bf16(bf16_to_f32(a.bits) + bf16_to_f32(term->bits));
+    ++term;
+  }
+}
+
 void add_into(const Tensor& sum, const Tensor& term) {
   check(sum.shape() == term.shape(), "[backward] gradients of shapes {} and {} meet.", sum.shape(),
         term.shape());
+  check(sum.dtype() == term.dtype(), "[backward] gradients of types {} and {} meet.",
+        name_of(sum.dtype()), name_of(term.dtype()));
   if (sum.device().is_meta()) return;
+  if (sum.dtype() == DType::kBF16) return add_bf16(sum.span<BFloat16>(), term.data<BFloat16>());
   float* a = sum.data<float>();
   const float* b = term.data<float>();
   const int64_t n = sum.numel();

@@ -58,10 +58,10 @@ int64_t count_parameters(Module& module) {
   return count;
 }
 
-void pack_weights(Module& module) {
+void pack_weights(Module& module, Precision precision) {
   for (const auto& [name, parameter] : named_parameters(module)) {
     if (!parameter->multiplies) continue;
-    parameter->packed = PackedWeight::forward(parameter->value);
+    parameter->packed = PackedWeight::forward(parameter->value, PackedWeight::kManyRows, precision);
     parameter->value = {};
   }
 }

@@ -59,8 +59,8 @@ NamedParameters named_parameters(Module& module);
 // Elements of all whole parameters.
 int64_t count_parameters(Module& module);
 
-// Packs the weights of all matrix products and lets go of the plain ones: the module can then be
-// served, faster and in less memory, and no longer be trained.
-void pack_weights(Module& module);
+// Packs the weights of all matrix products, rounded to `precision`, and lets go of the plain ones:
+// the module can then be served, faster and in less memory, and no longer be trained.
+void pack_weights(Module& module, Precision precision = Precision::kF32);
 
 }  // namespace heddle

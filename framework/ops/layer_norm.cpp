@@ -52,8 +52,9 @@ Tensor normalise(const Tensor& x, const Tensor& residual, const LayerNormParamet
   check(norm.gamma.defined() && norm.gamma.shape() == width && norm.beta.defined() &&
             norm.beta.shape() == width,
         "[{}] gamma and beta for x of shape {}. Expected {} each.", op, x.shape(), width);
-  check(!residual.defined() || residual.shape() == x.shape(),
-        "[{}] residual has shape {}, x {}. Expected the same.", op, residual.shape(), x.shape());
+  check(!residual.defined() || (residual.shape() == x.shape() && residual.dtype() == x.dtype()),
+        "[{}] residual has shape {}, x {}. Expected the same, of one type.", op, residual.shape(),
+        x.shape());
   check(!norm.share || norm.share->size() == x.dim(0), "[{}] {} rows of a share of {}.", op,
         x.dim(0), norm.share ? norm.share->size() : 0);
   check_dropout(dropout, x.dim(0), op);

@@ -18,8 +18,9 @@ struct LayerNormParameters {
   std::shared_ptr<const RowShare> share{};
 };
 
-// x [rows, H] -> [rows, H]: (x - mean) / sqrt(variance + eps) * gamma + beta. The gradients of
-// gamma and beta are sums over rows by leaves (leaves.h).
+// x [rows, H], f32 or bf16 -> [rows, H] of the same type:
+// (x - mean) / sqrt(variance + eps) * gamma + beta. The gradients of gamma and beta are f32, sums
+// over rows by leaves (leaves.h).
 Tensor layer_norm(const Tensor& x, const LayerNormParameters& norm);
 inline Tensor layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps) {
   return layer_norm(x, {gamma, beta, eps});

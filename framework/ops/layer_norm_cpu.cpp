@@ -19,19 +19,26 @@
 #define HEDDLE_OPS_LAYER_NORM_CPU_
 namespace heddle {
 
+// T is the type of the rows: float or BFloat16.
+template <typename T>
 struct LayerNormForward {
-  const float *x, *residual, *gamma, *beta;
+  const T *x, *residual;
+  const float *gamma, *beta;
   float eps;
   int64_t n;
   DropoutMask mask;
-  float *z, *statistics, *y;
+  T* z;
+  float* statistics;
+  T* y;
 };
 
+template <typename T>
 struct LayerNormBackward {
-  const float *dy, *z, *statistics, *gamma;
+  const T *dy, *z;
+  const float *statistics, *gamma;
   int64_t n;
   DropoutMask mask;
-  float *dx, *dresidual;
+  T *dx, *dresidual;
 };
 
 }  // namespace heddle
@@ -47,7 +54,7 @@ HWY_INLINE float sum_of(int64_t n, Term&& term) {
   const int64_t step = lanes();
   Vec s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
   const auto whole = [&](int64_t i) HWY_ATTR {
-    return term([&](const float* p) HWY_ATTR { return hn::LoadU(d, p + i); }, step);
+    return term([&](const auto* p) HWY_ATTR { return load_whole(p + i); }, step);
   };
   int64_t i = 0;
   for (; i + 4 * step <= n; i += 4 * step) {
@@ -58,16 +65,17 @@ HWY_INLINE float sum_of(int64_t n, Term&& term) {
   }
   for (; i + step <= n; i += step) s0 = hn::Add(s0, whole(i));
   if (i < n) {
-    s1 = hn::Add(s1, term([&](const float* p) HWY_ATTR { return load_part(p + i, n - i); }, n - i));
+    s1 = hn::Add(s1, term([&](const auto* p) HWY_ATTR { return load_part(p + i, n - i); }, n - i));
   }
   return hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
 }
 
 // z = mask(x) / (1 - p) + residual, of one row.
-HWY_INLINE void make_z(const LayerNormForward& a, const PhiloxKeys& philox, int64_t row, float* z) {
+template <typename T>
+HWY_INLINE void make_z(const LayerNormForward<T>& a, const PhiloxKeys& philox, int64_t row, T* z) {
   const F d;
-  const float* x = a.x + row * a.n;
-  const float* residual = a.residual ? a.residual + row * a.n : nullptr;
+  const T* x = a.x + row * a.n;
+  const T* residual = a.residual ? a.residual + row * a.n : nullptr;
   if (!a.mask.active()) {
     for_vectors(a.n, [&](int64_t, auto load, auto store)
                          HWY_ATTR { store(hn::Add(load(x), load(residual)), z); });
@@ -77,28 +85,29 @@ HWY_INLINE void make_z(const LayerNormForward& a, const PhiloxKeys& philox, int6
   for_dropout_row(a.mask, philox, a.mask.row_keys[row], a.n,
                   [&](int64_t i, int64_t count, Keep kept) HWY_ATTR {
                     const bool whole = count == lanes();
-                    const auto load = [&](const float* p) HWY_ATTR {
-                      return whole ? hn::LoadU(d, p + i) : load_part(p + i, count);
+                    const auto load = [&](const T* p) HWY_ATTR {
+                      return whole ? load_whole(p + i) : load_part(p + i, count);
                     };
                     Vec v = hn::IfThenElseZero(kept, hn::Mul(load(x), scale));
                     if (residual) v = hn::Add(v, load(residual));
                     if (whole)
-                      hn::StoreU(v, d, z + i);
+                      store_whole(v, z + i);
                     else
                       store_part(v, z + i, count);
                   });
 }
 
-void layer_norm_rows(const LayerNormForward& a, int64_t begin, int64_t end) {
+template <typename T>
+HWY_INLINE void layer_norm_of(const LayerNormForward<T>& a, int64_t begin, int64_t end) {
   const F d;
   const bool plain = !a.residual && !a.mask.active();
   const PhiloxKeys philox(a.mask.key);
   const float inverse = 1.0f / static_cast<float>(a.n);
   for (int64_t row = begin; row < end; ++row) {
-    float* y = a.y + row * a.n;
-    const float* z = a.x + row * a.n;
+    T* y = a.y + row * a.n;
+    const T* z = a.x + row * a.n;
     if (!plain) {
-      float* made = a.z ? a.z + row * a.n : y;
+      T* made = a.z ? a.z + row * a.n : y;
       make_z(a, philox, row, made);
       z = made;
     }
@@ -124,14 +133,15 @@ void layer_norm_rows(const LayerNormForward& a, int64_t begin, int64_t end) {
 }
 
 // Rows [begin, end): their dx and dresidual, and (if not null) their sums for dgamma and dbeta.
-void layer_norm_backward_rows(const LayerNormBackward& a, int64_t begin, int64_t end, float* dgamma,
-                              float* dbeta) {
+template <typename T>
+HWY_INLINE void layer_norm_backward_of(const LayerNormBackward<T>& a, int64_t begin, int64_t end,
+                                       float* dgamma, float* dbeta) {
   const F d;
   const PhiloxKeys philox(a.mask.key);
   const float inverse = 1.0f / static_cast<float>(a.n);
   for (int64_t row = begin; row < end; ++row) {
-    const float* dy = a.dy + row * a.n;
-    const float* z = a.z + row * a.n;
+    const T* dy = a.dy + row * a.n;
+    const T* z = a.z + row * a.n;
     const Vec m = hn::Set(d, a.statistics[2 * row]);
     const Vec r = hn::Set(d, a.statistics[2 * row + 1]);
     if (dgamma) {
@@ -142,7 +152,7 @@ void layer_norm_backward_rows(const LayerNormBackward& a, int64_t begin, int64_t
         store(hn::Add(g, load(dbeta)), dbeta);
       });
     }
-    float* to = a.dresidual ? a.dresidual : a.dx;
+    T* to = a.dresidual ? a.dresidual : a.dx;
     if (!to) continue;
     to += row * a.n;
     const float sum = sum_of(a.n, [&](auto load, int64_t) HWY_ATTR {
@@ -160,13 +170,13 @@ void layer_norm_backward_rows(const LayerNormBackward& a, int64_t begin, int64_t
       store(hn::Mul(r, hn::NegMulAdd(normal, c2, hn::Sub(g, c1))), to);
     });
     if (!a.mask.active() || !a.dx) continue;
-    float* dx = a.dx + row * a.n;
+    T* dx = a.dx + row * a.n;
     const Vec scale = hn::Set(d, a.mask.scale);
     for_dropout_row(a.mask, philox, a.mask.row_keys[row], a.n,
                     [&](int64_t i, int64_t count, Keep kept) HWY_ATTR {
                       if (count == lanes()) {
-                        hn::StoreU(hn::IfThenElseZero(kept, hn::Mul(hn::LoadU(d, to + i), scale)),
-                                   d, dx + i);
+                        const Vec v = hn::Mul(load_whole(to + i), scale);
+                        store_whole(hn::IfThenElseZero(kept, v), dx + i);
                       } else {
                         const Vec v = hn::Mul(load_part(to + i, count), scale);
                         store_part(hn::IfThenElseZero(kept, v), dx + i, count);
@@ -175,19 +185,55 @@ void layer_norm_backward_rows(const LayerNormBackward& a, int64_t begin, int64_t
   }
 }
 
+void layer_norm_f32(const LayerNormForward<float>& a, int64_t begin, int64_t end) {
+  layer_norm_of(a, begin, end);
+}
+
+void layer_norm_bf16(const LayerNormForward<BFloat16>& a, int64_t begin, int64_t end) {
+  layer_norm_of(a, begin, end);
+}
+
+void layer_norm_backward_f32(const LayerNormBackward<float>& a, int64_t begin, int64_t end,
+                             float* dgamma, float* dbeta) {
+  layer_norm_backward_of(a, begin, end, dgamma, dbeta);
+}
+
+void layer_norm_backward_bf16(const LayerNormBackward<BFloat16>& a, int64_t begin, int64_t end,
+                              float* dgamma, float* dbeta) {
+  layer_norm_backward_of(a, begin, end, dgamma, dbeta);
+}
+
 }  // namespace heddle::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace heddle {
 
-HWY_EXPORT(layer_norm_rows);
-HWY_EXPORT(layer_norm_backward_rows);
+HWY_EXPORT(layer_norm_f32);
+HWY_EXPORT(layer_norm_bf16);
+HWY_EXPORT(layer_norm_backward_f32);
+HWY_EXPORT(layer_norm_backward_bf16);
 
 namespace {
 
-float* data_or_null(const Tensor& t) {
-  return t.defined() ? t.data<float>() : nullptr;
+void layer_norm_rows(const LayerNormForward<float>& a, int64_t begin, int64_t end) {
+  HWY_DYNAMIC_DISPATCH(layer_norm_f32)(a, begin, end);
+}
+void layer_norm_rows(const LayerNormForward<BFloat16>& a, int64_t begin, int64_t end) {
+  HWY_DYNAMIC_DISPATCH(layer_norm_bf16)(a, begin, end);
+}
+void layer_norm_backward_rows(const LayerNormBackward<float>& a, int64_t begin, int64_t end,
+                              float* dgamma, float* dbeta) {
+  HWY_DYNAMIC_DISPATCH(layer_norm_backward_f32)(a, begin, end, dgamma, dbeta);
+}
+void layer_norm_backward_rows(const LayerNormBackward<BFloat16>& a, int64_t begin, int64_t end,
+                              float* dgamma, float* dbeta) {
+  HWY_DYNAMIC_DISPATCH(layer_norm_backward_bf16)(a, begin, end, dgamma, dbeta);
+}
+
+template <typename T>
+T* data_or_null(const Tensor& t) {
+  return t.defined() ? t.data<T>() : nullptr;
 }
 
 // Columns [begin, end) of `sums` [runs, width].
@@ -204,41 +250,40 @@ void merge_columns(std::span<const RowRun> runs, int64_t leaves, const float* su
   std::copy_n(of_leaves.data(), columns, out);
 }
 
-}  // namespace
-
-namespace kernels {
-
-void layer_norm(Cpu on, const Tensor& x, const Tensor& residual, const LayerNormParameters& norm,
-                const Dropout& dropout, const LayerNormSaved& saved, Tensor& y) {
-  const LayerNormForward a{.x = x.data<float>(),
-                           .residual = data_or_null(residual),
-                           .gamma = norm.gamma.data<float>(),
-                           .beta = norm.beta.data<float>(),
-                           .eps = norm.eps,
-                           .n = x.dim(1),
-                           .mask = DropoutMask(dropout, RandomPurpose::kDropout),
-                           .z = data_or_null(saved.z),
-                           .statistics = data_or_null(saved.statistics),
-                           .y = y.data<float>()};
-  parallel_rows(on, x.dim(0), 4 * a.n, [&](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(layer_norm_rows)(a, begin, end);
-  });
+template <typename T>
+void normalise_rows(Cpu on, const Tensor& x, const Tensor& residual,
+                    const LayerNormParameters& norm, const Dropout& dropout,
+                    const kernels::LayerNormSaved& saved, Tensor& y) {
+  const LayerNormForward<T> a{.x = x.data<T>(),
+                              .residual = data_or_null<T>(residual),
+                              .gamma = norm.gamma.data<float>(),
+                              .beta = norm.beta.data<float>(),
+                              .eps = norm.eps,
+                              .n = x.dim(1),
+                              .mask = DropoutMask(dropout, RandomPurpose::kDropout),
+                              .z = data_or_null<T>(saved.z),
+                              .statistics = data_or_null<float>(saved.statistics),
+                              .y = y.data<T>()};
+  parallel_rows(on, x.dim(0), 4 * a.n,
+                [&](int64_t begin, int64_t end) { layer_norm_rows(a, begin, end); });
 }
 
-void layer_norm_backward(Cpu on, const Tensor& dy, const LayerNormSaved& saved,
-                         const LayerNormParameters& norm, const Dropout& dropout,
-                         std::span<const RowRun> runs, const LayerNormGradients& gradients) {
-  const LayerNormBackward a{.dy = dy.data<float>(),
-                            .z = saved.z.data<float>(),
-                            .statistics = saved.statistics.data<float>(),
-                            .gamma = norm.gamma.data<float>(),
-                            .n = dy.dim(1),
-                            .mask = DropoutMask(dropout, RandomPurpose::kDropout),
-                            .dx = data_or_null(gradients.dx),
-                            .dresidual = data_or_null(gradients.dresidual)};
+template <typename T>
+void normalise_rows_backward(Cpu on, const Tensor& dy, const kernels::LayerNormSaved& saved,
+                             const LayerNormParameters& norm, const Dropout& dropout,
+                             std::span<const RowRun> runs,
+                             const kernels::LayerNormGradients& gradients) {
+  const LayerNormBackward<T> a{.dy = dy.data<T>(),
+                               .z = saved.z.data<T>(),
+                               .statistics = saved.statistics.data<float>(),
+                               .gamma = norm.gamma.data<float>(),
+                               .n = dy.dim(1),
+                               .mask = DropoutMask(dropout, RandomPurpose::kDropout),
+                               .dx = data_or_null<T>(gradients.dx),
+                               .dresidual = data_or_null<T>(gradients.dresidual)};
   if (!gradients.sums.defined()) {
     parallel_rows(on, dy.dim(0), 4 * a.n, [&](int64_t begin, int64_t end) {
-      HWY_DYNAMIC_DISPATCH(layer_norm_backward_rows)(a, begin, end, nullptr, nullptr);
+      layer_norm_backward_rows(a, begin, end, nullptr, nullptr);
     });
     return;
   }
@@ -249,10 +294,27 @@ void layer_norm_backward(Cpu on, const Tensor& dy, const LayerNormSaved& saved,
     for (int64_t r = begin; r < end; ++r) {
       float* sums = gradients.sums.data<float>() + r * 2 * a.n;
       const RowRun& run = runs[static_cast<size_t>(r)];
-      HWY_DYNAMIC_DISPATCH(layer_norm_backward_rows)
-      (a, run.begin - first, run.end - first, sums, sums + a.n);
+      layer_norm_backward_rows(a, run.begin - first, run.end - first, sums, sums + a.n);
     }
   });
+}
+
+}  // namespace
+
+namespace kernels {
+
+void layer_norm(Cpu on, const Tensor& x, const Tensor& residual, const LayerNormParameters& norm,
+                const Dropout& dropout, const LayerNormSaved& saved, Tensor& y) {
+  const auto run = x.dtype() == DType::kBF16 ? normalise_rows<BFloat16> : normalise_rows<float>;
+  run(on, x, residual, norm, dropout, saved, y);
+}
+
+void layer_norm_backward(Cpu on, const Tensor& dy, const LayerNormSaved& saved,
+                         const LayerNormParameters& norm, const Dropout& dropout,
+                         std::span<const RowRun> runs, const LayerNormGradients& gradients) {
+  const auto run = dy.dtype() == DType::kBF16 ? normalise_rows_backward<BFloat16>
+                                              : normalise_rows_backward<float>;
+  run(on, dy, saved, norm, dropout, runs, gradients);
 }
 
 void layer_norm_merge(Cpu on, const LeafOffsets& leaves, const Tensor& sums, const Tensor& dgamma,

@@ -12,9 +12,9 @@ namespace heddle {
 namespace {
 
 void check_operands(const Tensor& x, int64_t in, int64_t out, const Tensor& bias) {
-  check(x.ndim() == 2 && x.dtype() == DType::kF32 && x.dim(1) == in,
-        "[linear] x of shape {} and type {} for {} inputs. Expected f32 [T, {}].", x.shape(),
-        name_of(x.dtype()), in, in);
+  check(x.ndim() == 2 && (x.dtype() == DType::kF32 || x.dtype() == DType::kBF16) && x.dim(1) == in,
+        "[linear] x of shape {} and type {} for {} inputs. Expected f32 or bf16 [T, {}].",
+        x.shape(), name_of(x.dtype()), in, in);
   check(!bias.defined() || (bias.shape() == Shape{out} && bias.dtype() == DType::kF32),
         "[linear] a bias of shape {} for {} outputs.", bias.shape(), out);
 }
@@ -26,6 +26,10 @@ void count_product(const Tensor& x, int64_t rows, int64_t depth, int64_t columns
                                static_cast<double>(columns)});
 }
 
+Precision precision_of(const Tensor& x) {
+  return x.dtype() == DType::kBF16 ? Precision::kBF16 : Precision::kF32;
+}
+
 // What backward needs besides x and the weight: of x · weightᵀ + bias where the derivative is not
 // seen from the result.
 struct Forward {
@@ -34,7 +38,7 @@ struct Forward {
 
 Forward run(const Tensor& x, const PackedWeight& weight, const Tensor& bias, Activation activation,
             bool keep_before) {
-  Forward f{Tensor::empty({x.dim(0), weight.columns()}, DType::kF32, x.device()), {}};
+  Forward f{Tensor::empty({x.dim(0), weight.columns()}, x.dtype(), x.device()), {}};
   if (keep_before) f.before = Tensor::empty_like(f.y);
   count_product(x, x.dim(0), weight.depth(), weight.columns());
   on_device(x.device(),
@@ -48,6 +52,9 @@ Tensor linear(const Tensor& x, const PackedWeight& weight, const Tensor& bias,
               Activation activation) {
   check(weight.defined(), "[linear] a packed weight that was never packed.");
   check_operands(x, weight.depth(), weight.columns(), bias);
+  check(x.dtype() == activation_type(weight.precision()),
+        "[linear] x of type {} and a weight packed as {}. Expected {}.", name_of(x.dtype()),
+        name_of(weight.precision()), name_of(activation_type(weight.precision())));
   check(!needs_gradient({x, bias}), "[linear] no gradient flows through a packed weight.");
   return run(x, weight, bias, activation, false).y;
 }
@@ -59,8 +66,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
   check_operands(x, weight.dim(1), weight.dim(0), bias);
   const bool tracked = needs_gradient({x, weight, bias});
   const bool keep_before = tracked && activation == Activation::kGelu;
-  const auto [y, before] =
-      run(x, PackedWeight::forward(weight, x.dim(0)), bias, activation, keep_before);
+  const auto [y, before] = run(x, PackedWeight::forward(weight, x.dim(0), precision_of(x)), bias,
+                               activation, keep_before);
   if (!tracked) return y;
   const bool plain = activation == Activation::kNone;
   return record(y, {x, weight, bias},
@@ -79,8 +86,9 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
                   }
                   Gradients gradients(3);
                   if (x_needs) {
-                    Tensor dx = Tensor::empty({dy.dim(0), weight.dim(1)}, DType::kF32, dy.device());
-                    const PackedWeight packed = PackedWeight::backward(weight, dy.dim(0));
+                    Tensor dx = Tensor::empty({dy.dim(0), weight.dim(1)}, dy.dtype(), dy.device());
+                    const PackedWeight packed =
+                        PackedWeight::backward(weight, dy.dim(0), precision_of(dy));
                     on_device(dy.device(),
                               [&](auto on) { kernels::linear_input_gradient(on, dz, packed, dx); });
                     count_product(dy, dy.dim(0), dy.dim(1), weight.dim(1));

@@ -12,13 +12,16 @@
 
 namespace heddle {
 
-// x [T, in], weight [out, in], bias [out] or undefined -> [T, out], all f32. Gradients for each
-// input; those of weight and bias are sums over the leaves of T rows (framework/autograd/leaves.h)
-// and are made in the parameters' slots.
+// x [T, in], f32 or bf16 -> [T, out] of the same type; weight [out, in] and bias [out] (or
+// undefined) are f32. In bf16 the weight is rounded to it and the product, summed in f32, is
+// rounded once, after bias and activation. Gradients for each input; those of weight and bias are
+// f32, sums over the leaves of T rows (framework/autograd/leaves.h), and are made in the
+// parameters' slots.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias,
               Activation activation = Activation::kNone);
 
-// The same with PackedWeight::forward(weight); has no gradient.
+// The same with PackedWeight::forward(weight); has no gradient. x is f32 if the weight was packed
+// as such, else bf16.
 Tensor linear(const Tensor& x, const PackedWeight& weight, const Tensor& bias,
               Activation activation = Activation::kNone);
 

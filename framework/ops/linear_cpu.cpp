@@ -10,8 +10,40 @@ namespace {
 // Elements of a task that is element by element.
 constexpr int64_t kElements = 16384;
 
-float* data_or_null(const Tensor& t) {
-  return t.defined() ? t.data<float>() : nullptr;
+template <typename T = float>
+T* data_or_null(const Tensor& t) {
+  return t.defined() ? t.data<T>() : nullptr;
+}
+
+// Calls f(an element of the tensor's type).
+template <typename F>
+void for_type_of(const Tensor& t, F&& f) {
+  if (t.dtype() == DType::kBF16) return f(BFloat16());
+  f(float());
+}
+
+void linear_f32(Cpu on, const Tensor& x, const PackedWeight& weight, const float* bias,
+                Activation activation, Tensor& y, float* before) {
+  PackedWeight::Epilogue finish;
+  if (bias || before || activation != Activation::kNone) {
+    finish = [=, stride = y.dim(1)](const RowBlock& block, int64_t row, int64_t column) {
+      bias_activation(block, bias ? bias + column : nullptr, activation,
+                      before ? before + row * stride + column : nullptr);
+    };
+  }
+  weight.multiply(on, x.data<float>(), x.dim(0), y.data<float>(), finish);
+}
+
+void linear_bf16(Cpu on, const Tensor& x, const PackedWeight& weight, const float* bias,
+                 Activation activation, Tensor& y, BFloat16* before) {
+  const int64_t stride = y.dim(1);
+  BFloat16* to = y.data<BFloat16>();
+  weight.multiply(on, x.data<BFloat16>(), x.dim(0),
+                  [=](const RowBlock& block, int64_t row, int64_t column) {
+                    const int64_t at = row * stride + column;
+                    bias_activation(block, bias ? bias + column : nullptr, activation,
+                                    {to + at, before ? before + at : nullptr, stride});
+                  });
 }
 
 }  // namespace
@@ -19,15 +51,11 @@ float* data_or_null(const Tensor& t) {
 void linear(Cpu on, const Tensor& x, const PackedWeight& weight, const Tensor& bias,
             Activation activation, Tensor& y, Tensor& before) {
   const float* b = data_or_null(bias);
-  float* kept = data_or_null(before);
-  PackedWeight::Epilogue finish;
-  if (b || kept || activation != Activation::kNone) {
-    finish = [=, stride = y.dim(1)](const RowBlock& block, int64_t row, int64_t column) {
-      bias_activation(block, b ? b + column : nullptr, activation,
-                      kept ? kept + row * stride + column : nullptr);
-    };
+  if (x.dtype() == DType::kF32) {
+    linear_f32(on, x, weight, b, activation, y, data_or_null(before));
+  } else {
+    linear_bf16(on, x, weight, b, activation, y, data_or_null<BFloat16>(before));
   }
-  weight.multiply(on, x.data<float>(), x.dim(0), y.data<float>(), finish);
 }
 
 void linear_activation_backward(Cpu on, Activation activation, const Tensor& dy,
@@ -35,19 +63,26 @@ void linear_activation_backward(Cpu on, Activation activation, const Tensor& dy,
   const int64_t n = dy.numel();
   on.parallel_for((n + kElements - 1) / kElements, [&](int64_t task) {
     const int64_t first = task * kElements;
-    activation_backward(activation, dy.data<float>() + first, saved.data<float>() + first,
-                        dx.data<float>() + first, std::min(kElements, n - first));
+    for_type_of(dy, [&]<typename T>(T) {
+      activation_backward(activation, dy.data<T>() + first, saved.data<T>() + first,
+                          dx.data<T>() + first, std::min(kElements, n - first));
+    });
   });
 }
 
 void linear_input_gradient(Cpu on, const Tensor& dy, const PackedWeight& weight, Tensor& dx) {
-  weight.multiply(on, dy.data<float>(), dy.dim(0), dx.data<float>());
+  if (dy.dtype() == DType::kF32) {
+    weight.multiply(on, dy.data<float>(), dy.dim(0), dx.data<float>());
+  } else {
+    linear_bf16(on, dy, weight, nullptr, Activation::kNone, dx, nullptr);
+  }
 }
 
 void linear_weight_gradient(Cpu on, const Tensor& dy, const Tensor& x,
                             std::span<const int64_t> leaves, const Tensor& dw, const Tensor& db) {
-  weight_gradient(on, {.dy = dy.data<float>(),
-                       .x = x.data<float>(),
+  weight_gradient(on, {.type = dy.dtype(),
+                       .dy = dy.raw(),
+                       .x = x.raw(),
                        .outputs = dy.dim(1),
                        .inputs = x.dim(1),
                        .leaves = leaves,

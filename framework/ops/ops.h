@@ -3,6 +3,7 @@
 
 #include "framework/ops/activations.h"
 #include "framework/ops/attention.h"
+#include "framework/ops/cast.h"
 #include "framework/ops/dropout.h"
 #include "framework/ops/embedding.h"
 #include "framework/ops/gather_rows.h"

@@ -1,9 +1,12 @@
 #include "framework/ops/packed_weight.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "framework/device/allocator.h"
+#include "framework/ops/detail/convert.h"
 #include "framework/ops/detail/gemm.h"
+#include "framework/ops/detail/parallel_rows.h"
 
 namespace heddle {
 namespace {
@@ -21,69 +24,110 @@ constexpr int64_t kFewRows = 216;
 constexpr int64_t kFewRowsAliasing = 64;
 constexpr int64_t kAliasing = 512;
 // Panels begin on cache lines.
-constexpr int64_t kAlignment = 16;
+constexpr int64_t kAlignment = 64;
+constexpr int64_t kResultBytes = 4;  // of a product's element: f32 or i32
 
-int64_t most_plain_rows(bool backward, int64_t in) {
+int64_t most_plain_rows(Precision precision, bool backward, int64_t in) {
+  if (precision != Precision::kF32) return 0;
   return backward && in % kAliasing == 0 ? kFewRowsAliasing : kFewRows;
 }
 
-float* floats(const std::shared_ptr<std::byte>& memory) {
-  return reinterpret_cast<float*>(memory.get());
+const std::byte* bytes_at(const void* memory, int64_t offset) {
+  return static_cast<const std::byte*>(memory) + offset;
 }
 
-std::shared_ptr<std::byte> allocate_floats(int64_t n) {
-  return allocate(n * static_cast<int64_t>(sizeof(float)));
+std::byte* bytes_at(void* memory, int64_t offset) {
+  return static_cast<std::byte*>(memory) + offset;
 }
 
 }  // namespace
 
-PackedWeight PackedWeight::forward(const Tensor& weight, int64_t rows) {
-  return {weight, false, rows};
+PackedWeight PackedWeight::forward(const Tensor& weight, int64_t rows, Precision precision) {
+  return {weight, false, rows, precision};
 }
 
-PackedWeight PackedWeight::backward(const Tensor& weight, int64_t rows) {
-  return {weight, true, rows};
+PackedWeight PackedWeight::backward(const Tensor& weight, int64_t rows, Precision precision) {
+  return {weight, true, rows, precision};
 }
 
-PackedWeight::PackedWeight(const Tensor& weight, bool backward, int64_t rows) : most_rows_(rows) {
+PackedWeight::PackedWeight(const Tensor& weight, bool backward, int64_t rows, Precision precision)
+    : precision_(precision), most_rows_(rows) {
   check(weight.ndim() == 2 && weight.dtype() == DType::kF32 && weight.numel() > 0,
         "[packed_weight] a weight of shape {} and type {}. Expected f32 [out, in].", weight.shape(),
         name_of(weight.dtype()));
+  check(!backward || precision != Precision::kInt8,
+        "[packed_weight] a gradient by int8. Expected f32 or bf16.");
   const int64_t out = weight.dim(0);
   const int64_t in = weight.dim(1);
   depth_ = backward ? out : in;
   columns_ = backward ? in : out;
+  const bool few = rows <= most_plain_rows(precision, backward, in);
   if (weight.device().is_meta()) {
     // The libraries' layouts take hardly more than the weight itself.
-    const bool plain = rows <= most_plain_rows(backward, in);
-    if (!plain) memory_ = allocate_planned(weight.bytes());
+    if (!few) memory_ = allocate_planned(weight.numel() * operand_bytes(precision));
     return;
   }
   for (int64_t column = 0; column < columns_; column += kPanelColumns) {
     const int64_t width = std::min(kPanelColumns, columns_ - column);
-    panels_.push_back({column, kernels::Gemm::get({depth_, width, columns_, backward}),
+    // In less precision a panel is rounded, and its product made, in memory of its own.
+    const int64_t stride = precision == Precision::kF32 ? columns_ : width;
+    panels_.push_back({column, kernels::Gemm::get({depth_, width, stride, backward, precision}),
                        weight.data<float>() + (backward ? column : column * in)});
   }
-  plain_ = rows <= most_plain_rows(backward, in) && plain_products_keep_bits(rows);
+  plain_ = few && plain_products_keep_bits(rows);
   if (plain_) {
     plain_weight_ = weight.detach();
     return;
   }
+  pack(weight, backward);
+}
+
+void PackedWeight::pack(const Tensor& weight, bool backward) {
   std::vector<int64_t> offsets = {0};
   for (const Panel& panel : panels_) {
     offsets.push_back(offsets.back() +
-                      (panel.gemm->packed_size() + kAlignment - 1) / kAlignment * kAlignment);
+                      (panel.gemm->packed_bytes() + kAlignment - 1) / kAlignment * kAlignment);
   }
-  bytes_ = offsets.back() * static_cast<int64_t>(sizeof(float));
-  memory_ = allocate_floats(offsets.back());
+  bytes_ = offsets.back();
+  memory_ = allocate(bytes_);
+  if (precision_ == Precision::kInt8) scales_.resize(static_cast<size_t>(columns_));
   on_device(weight.device(), [&](const Cpu& on) {
     on.parallel_for(static_cast<int64_t>(panels_.size()), [&](int64_t i) {
       Panel& panel = panels_[static_cast<size_t>(i)];
-      float* packed = floats(memory_) + offsets[static_cast<size_t>(i)];
-      panel.gemm->pack(panel.data, packed);
+      std::byte* packed = memory_.get() + offsets[static_cast<size_t>(i)];
+      if (precision_ == Precision::kF32) {
+        panel.gemm->pack(panel.data, packed);
+      } else {
+        const int64_t numbers = depth_ * panel.gemm->shape().columns;
+        const std::shared_ptr<std::byte> rounded = allocate(numbers * operand_bytes(precision_));
+        round_panel(panel, static_cast<const float*>(panel.data), backward, rounded.get());
+        panel.gemm->pack(rounded.get(), packed);
+      }
       panel.data = packed;
     });
   });
+}
+
+// `weight` is at the panel's first element; its rows go to `to` one after another.
+void PackedWeight::round_panel(const Panel& panel, const float* weight, bool backward,
+                               std::byte* to) {
+  const int64_t columns = panel.gemm->shape().columns;
+  if (precision_ == Precision::kInt8) {
+    auto* numbers = reinterpret_cast<int8_t*>(to);
+    for (int64_t c = 0; c < columns; ++c) {
+      scales_[static_cast<size_t>(panel.column + c)] =
+          kernels::quantize(weight + c * depth_, numbers + c * depth_, depth_);
+    }
+    return;
+  }
+  auto* numbers = reinterpret_cast<BFloat16*>(to);
+  if (!backward) {
+    kernels::convert(weight, numbers, columns * depth_);
+    return;
+  }
+  for (int64_t k = 0; k < depth_; ++k) {
+    kernels::convert(weight + k * columns_, numbers + k * columns, columns);
+  }
 }
 
 bool PackedWeight::plain_products_keep_bits(int64_t rows) const {
@@ -100,8 +144,8 @@ bool PackedWeight::plain_products_keep_bits(int64_t rows) const {
   return true;
 }
 
-void PackedWeight::multiply(const Cpu& on, const float* x, int64_t rows, float* y,
-                            const Epilogue& epilogue) const {
+template <typename Make>
+void PackedWeight::for_blocks(const Cpu& on, int64_t rows, Make&& make) const {
   if (rows == 0) return;
   check(!panels_.empty(), "[packed_weight] a product with a weight that was never packed.");
   check(rows <= most_rows_,
@@ -110,36 +154,79 @@ void PackedWeight::multiply(const Cpu& on, const float* x, int64_t rows, float* 
   const int64_t blocks = (rows + height - 1) / height;
   // Blocks of one panel follow each other: it stays in cache.
   on.parallel_for(static_cast<int64_t>(panels_.size()) * blocks, [&](int64_t i) {
-    const Panel& panel = panels_[static_cast<size_t>(i / blocks)];
     const int64_t row = i % blocks * height;
-    const int64_t count = std::min(height, rows - row);
+    make(panels_[static_cast<size_t>(i / blocks)], row, std::min(height, rows - row));
+  });
+}
+
+void PackedWeight::multiply(const Cpu& on, const float* x, int64_t rows, float* y,
+                            const Epilogue& epilogue) const {
+  check(precision_ == Precision::kF32, "[packed_weight] f32 rows and a weight packed as {}.",
+        name_of(precision_));
+  for_blocks(on, rows, [&](const Panel& panel, int64_t row, int64_t count) {
     float* to = y + row * columns_ + panel.column;
     multiply_rows(panel, x + row * depth_, count, to);
     if (epilogue) epilogue({to, count, panel.gemm->shape().columns, columns_}, row, panel.column);
   });
 }
 
+void PackedWeight::multiply(const Cpu& on, const BFloat16* x, int64_t rows,
+                            const Epilogue& epilogue) const {
+  check(precision_ != Precision::kF32, "[packed_weight] bf16 rows and a weight packed as f32.");
+  const bool int8 = precision_ == Precision::kInt8;
+  const void* operands = x;
+  std::shared_ptr<std::byte> quantized;
+  std::vector<float> row_scales;
+  if (int8) {
+    quantized = allocate(rows * depth_);
+    row_scales.resize(static_cast<size_t>(rows));
+    operands = quantized.get();
+    parallel_rows(on, rows, depth_, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        row_scales[static_cast<size_t>(r)] = kernels::quantize(
+            x + r * depth_, reinterpret_cast<int8_t*>(quantized.get()) + r * depth_, depth_);
+      }
+    });
+  }
+  for_blocks(on, rows, [&](const Panel& panel, int64_t row, int64_t count) {
+    const int64_t columns = panel.gemm->shape().columns;
+    const std::shared_ptr<std::byte> memory = allocate(count * columns * kResultBytes);
+    auto* product = reinterpret_cast<float*>(memory.get());
+    multiply_rows(panel, bytes_at(operands, row * depth_ * operand_bytes(precision_)), count,
+                  product);
+    for (int64_t r = 0; int8 && r < count; ++r) {
+      kernels::dequantize(reinterpret_cast<const int32_t*>(product) + r * columns,
+                          row_scales[static_cast<size_t>(row + r)], scales_.data() + panel.column,
+                          product + r * columns, columns);
+    }
+    epilogue({product, count, columns, columns}, row, panel.column);
+  });
+}
+
 // A block that is higher than the rows left goes through padded copies: nothing is read or written
 // past the last row.
-void PackedWeight::multiply_rows(const Panel& panel, const float* x, int64_t rows, float* y) const {
+void PackedWeight::multiply_rows(const Panel& panel, const void* x, int64_t rows, void* y) const {
   const kernels::Gemm& gemm = *panel.gemm;
-  const int64_t columns = gemm.shape().columns;
+  const int64_t x_bytes = depth_ * operand_bytes(precision_);
+  const int64_t y_bytes = gemm.shape().stride * kResultBytes;
+  const auto columns_bytes = static_cast<size_t>(gemm.shape().columns * kResultBytes);
   for (int64_t left = rows; left > 0;) {
     const kernels::Gemm::Block block = gemm.block(left, plain_ ? Layout::kPlain : Layout::kPacked);
     if (block.height <= left) {
       gemm.multiply(block, x, panel.data, y);
     } else {
-      const std::shared_ptr<std::byte> padded_x = allocate_floats(block.height * depth_);
-      const std::shared_ptr<std::byte> padded_y = allocate_floats(block.height * columns_);
-      std::copy_n(x, left * depth_, floats(padded_x));
-      std::fill_n(floats(padded_x) + left * depth_, (block.height - left) * depth_, 0.0f);
-      gemm.multiply(block, floats(padded_x), panel.data, floats(padded_y));
+      const std::shared_ptr<std::byte> padded_x = allocate(block.height * x_bytes);
+      const std::shared_ptr<std::byte> padded_y = allocate(block.height * y_bytes);
+      std::memcpy(padded_x.get(), x, static_cast<size_t>(left * x_bytes));
+      std::memset(padded_x.get() + left * x_bytes, 0,
+                  static_cast<size_t>((block.height - left) * x_bytes));
+      gemm.multiply(block, padded_x.get(), panel.data, padded_y.get());
       for (int64_t r = 0; r < left; ++r) {
-        std::copy_n(floats(padded_y) + r * columns_, columns, y + r * columns_);
+        std::memcpy(bytes_at(y, r * y_bytes), padded_y.get() + r * y_bytes, columns_bytes);
       }
     }
-    x += block.height * depth_;
-    y += block.height * columns_;
+    x = bytes_at(x, block.height * x_bytes);
+    y = bytes_at(y, block.height * y_bytes);
     left -= block.height;
   }
 }

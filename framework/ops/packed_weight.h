@@ -5,7 +5,8 @@
 //   Tensor y = linear(x, packed, bias, Activation::kGelu); // framework/ops/linear.h
 //
 // In training a weight is new in each step: linear() packs it on the way, and where there are too
-// few rows to pay for that, products read it as it is.
+// few rows to pay for that, products in f32 read it as it is. Packing rounds the weight to what the
+// products are computed with (framework/core/precision.h).
 #pragma once
 
 #include <functional>
@@ -13,6 +14,7 @@
 #include <memory>
 #include <vector>
 
+#include "framework/core/precision.h"
 #include "framework/core/tensor.h"
 #include "framework/ops/detail/activation.h"
 
@@ -24,40 +26,52 @@ class Gemm;
 
 class PackedWeight {
  public:
-  // Called with each finished block of the product's output, by several threads at once.
-  // `row` and `column` are the place of its first element.
+  // Called with each finished block of the product, f32, by several threads at once. `row` and
+  // `column` are the place of its first element.
   using Epilogue = std::function<void(const kernels::RowBlock& block, int64_t row, int64_t column)>;
+
+  static constexpr int64_t kManyRows = std::numeric_limits<int64_t>::max();
 
   PackedWeight() = default;
   // For x · Wᵀ and for dy · W; `weight` is f32 [out, in]. The copy is independent of it, but if the
   // products to come have no more than so many `rows` in all, it may be used where it lies and must
   // not change meanwhile.
-  static PackedWeight forward(const Tensor& weight, int64_t rows = kManyRows);
-  static PackedWeight backward(const Tensor& weight, int64_t rows = kManyRows);
+  static PackedWeight forward(const Tensor& weight, int64_t rows = kManyRows,
+                              Precision precision = Precision::kF32);
+  static PackedWeight backward(const Tensor& weight, int64_t rows = kManyRows,
+                               Precision precision = Precision::kF32);
 
   bool defined() const { return columns_ > 0; }
   int64_t depth() const { return depth_; }      // the length of a row that goes in
   int64_t columns() const { return columns_; }  // and of one that comes out
   int64_t bytes() const { return bytes_; }      // of memory of its own
+  Precision precision() const { return precision_; }
 
   // y [rows, columns] = x [rows, depth] · the weight. The bits of a row of y depend on that row of
   // x and the weight alone. `rows` is at most what it was packed for.
   void multiply(const Cpu& on, const float* x, int64_t rows, float* y,
                 const Epilogue& epilogue = nullptr) const;
+  // The same with a weight of less precision: only the epilogue sees the product, and may use its
+  // memory. For int8 the rows of x are quantized, each by its greatest magnitude.
+  void multiply(const Cpu& on, const BFloat16* x, int64_t rows, const Epilogue& epilogue) const;
 
  private:
   struct Panel {
     int64_t column = 0;  // its first
     std::shared_ptr<const kernels::Gemm> gemm;
-    const float* data = nullptr;
+    const void* data = nullptr;
   };
 
-  static constexpr int64_t kManyRows = std::numeric_limits<int64_t>::max();
-
-  PackedWeight(const Tensor& weight, bool backward, int64_t rows);
+  PackedWeight(const Tensor& weight, bool backward, int64_t rows, Precision precision);
   bool plain_products_keep_bits(int64_t rows) const;
-  void multiply_rows(const Panel& panel, const float* x, int64_t rows, float* y) const;
+  void pack(const Tensor& weight, bool backward);
+  void round_panel(const Panel& panel, const float* weight, bool backward, std::byte* to);
+  // Calls make(panel, row, count) for all blocks of `rows` rows.
+  template <typename Make>
+  void for_blocks(const Cpu& on, int64_t rows, Make&& make) const;
+  void multiply_rows(const Panel& panel, const void* x, int64_t rows, void* y) const;
 
+  Precision precision_ = Precision::kF32;
   int64_t depth_ = 0;
   int64_t columns_ = 0;
   std::vector<Panel> panels_;
@@ -65,7 +79,8 @@ class PackedWeight {
   bool plain_ = false;  // the panels lie in plain_weight_
   Tensor plain_weight_;
   std::shared_ptr<std::byte> memory_;
-  int64_t bytes_ = 0;  // of memory_
+  int64_t bytes_ = 0;          // of memory_
+  std::vector<float> scales_;  // of int8: by column
 };
 
 }  // namespace heddle

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "framework/core/dtype.h"
+
 namespace heddle {
 
 enum class Activation : uint8_t { kNone, kGelu /* x Φ(x), not the tanh form */, kTanh, kRelu };
@@ -21,9 +23,24 @@ struct RowBlock {
 // also written to `before`, laid out as y, unless that is null.
 void bias_activation(const RowBlock& y, const float* bias, Activation activation, float* before);
 
+// Where a block of a product goes as bf16: `data` and `before` at its first element, rows `stride`
+// apart.
+struct BFloat16Block {
+  BFloat16* data = nullptr;
+  BFloat16* before = nullptr;  // what the activation is applied to; null: not kept
+  int64_t stride = 0;
+};
+
+// to = activation(product + bias), rounded once. The absolute error of kGelu is 5e-5.
+void bias_activation(const RowBlock& product, const float* bias, Activation activation,
+                     const BFloat16Block& to);
+
 // dx = dy · activation'(x) for n elements. `kept` is x for kGelu and y for kTanh and kRelu.
 void activation_backward(Activation activation, const float* dy, const float* kept, float* dx,
                          int64_t n);
+// The same of bf16. The absolute error of kGelu's derivative is 2e-4.
+void activation_backward(Activation activation, const BFloat16* dy, const BFloat16* kept,
+                         BFloat16* dx, int64_t n);
 
 }  // namespace kernels
 }  // namespace heddle

@@ -1,7 +1,8 @@
-// The seam behind which matrix products are made: c[rows, columns] = a[rows, depth] · b, f32.
+// The seam behind which matrix products are made: c[rows, columns] = a[rows, depth] · b. Of f32 or
+// bf16 operands c is f32; of int8 (signed both) it is i32, and exact.
 //
 //   std::shared_ptr<const Gemm> gemm = Gemm::get({.depth = 384, .columns = 192, .stride = 1536});
-//   std::vector<float> packed(gemm->packed_size());
+//   std::vector<std::byte> packed(gemm->packed_bytes());
 //   gemm->pack(weight, packed.data());
 //   for (Gemm::Block block = gemm->block(rows); …)
 //     gemm->multiply(block, a, packed.data(), c);   // reads and writes block.height rows
@@ -16,6 +17,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "framework/core/precision.h"
+
 namespace heddle::kernels {
 
 class Gemm {
@@ -23,10 +26,11 @@ class Gemm {
   struct Shape {
     int64_t depth = 0;    // the length of a row of a
     int64_t columns = 0;  // of b and c; a few hundred at most, so that b stays in cache
-    int64_t stride = 0;   // from a row of c to the next
+    int64_t stride = 0;   // from a row of c to the next, and see depth_major
     // How a plain b lies in memory. False: b[k, n] at n * depth + k, a Linear's weight in its
     // forward product. True: at k * stride + n, the same weight in the product with dy.
     bool depth_major = false;
+    Precision operands = Precision::kF32;
 
     auto operator<=>(const Shape&) const = default;
   };
@@ -59,12 +63,12 @@ class Gemm {
   // With a plain b there may be none that keeps the contract: then its product is null.
   Block block(int64_t rows, Layout layout = Layout::kPacked) const;
 
-  // Floats in a packed b.
-  int64_t packed_size() const;
-  // Brings a plain b into the packed layout.
-  void pack(const float* b, float* packed) const;
+  // Of a packed b.
+  int64_t packed_bytes() const;
+  // Brings a plain b, of the operands' type, into the packed layout.
+  void pack(const void* b, void* packed) const;
   // `b` is in the layout that the block was asked for.
-  void multiply(const Block& block, const float* a, const float* b, float* c) const;
+  void multiply(const Block& block, const void* a, const void* b, void* c) const;
 
  private:
   struct State;

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,8 @@ using dnnl::memory;
 // Where the kernels are at their best, in order of preference. 72 is a multiple of the row counts
 // of AVX2 (6) and AVX-512 (8, 12, 24) kernels: no rest within a block.
 constexpr std::array<int64_t, 7> kBlockHeights = {72, 64, 48, 24, 16, 8, 1};
+// Of bf16 and int8: whole tiles of AMX, which hold 16 rows.
+constexpr std::array<int64_t, 4> kTileHeights = {64, 32, 16, 1};
 // The heights of a rest: few, so that few kernels are made; close, so that few rows are padding.
 constexpr int64_t kHeightStep = 4;
 
@@ -38,23 +41,67 @@ class OneOpenMPThread {
   int before_;
 };
 
-memory::desc strided(int64_t rows, int64_t columns, int64_t row_stride, int64_t column_stride) {
-  return {{rows, columns}, memory::data_type::f32, memory::dims{row_stride, column_stride}};
+memory::data_type operand_type(Precision precision) {
+  switch (precision) {
+    case Precision::kBF16:
+      return memory::data_type::bf16;
+    case Precision::kInt8:
+      return memory::data_type::s8;
+    default:
+      return memory::data_type::f32;
+  }
 }
 
-// Numbers in [-1, 1) with all bits of the mantissa at work, the same ones each time.
-std::vector<float> numbers(int64_t n) {
-  std::vector<float> values(static_cast<size_t>(n));
+memory::data_type result_type(Precision precision) {
+  return precision == Precision::kInt8 ? memory::data_type::s32 : memory::data_type::f32;
+}
+
+memory::desc strided(int64_t rows, int64_t columns, int64_t row_stride, int64_t column_stride,
+                     memory::data_type type) {
+  return {{rows, columns}, type, memory::dims{row_stride, column_stride}};
+}
+
+using Bytes = std::vector<std::byte>;
+
+// Numbers in [-1, 1) with all bits of the mantissa at work, or integers of 8 bits, the same ones
+// each time.
+Bytes numbers(int64_t n, Precision precision) {
+  const auto size = static_cast<size_t>(operand_bytes(precision));
+  Bytes values(static_cast<size_t>(n) * size);
   uint32_t state = 1;
-  for (float& v : values) {
+  for (size_t at = 0; at < values.size(); at += size) {
     state = state * 1664525u + 1013904223u;
-    v = static_cast<float>(static_cast<int32_t>(state)) * 0x1p-31f;
+    const float v = static_cast<float>(static_cast<int32_t>(state)) * 0x1p-31f;
+    const uint16_t half = f32_to_bf16(v);
+    const auto whole = static_cast<int8_t>(static_cast<int32_t>(state) >> 24);
+    const void* from = &v;
+    if (precision == Precision::kBF16) from = &half;
+    if (precision == Precision::kInt8) from = &whole;
+    std::memcpy(values.data() + at, from, size);
   }
   return values;
 }
 
-bool same_bits(const float* a, const std::vector<float>& b) {
-  return std::memcmp(a, b.data(), b.size() * sizeof(float)) == 0;
+constexpr int64_t kResultBytes = 4;  // f32 or i32
+
+bool same_bits(const std::byte* a, const Bytes& b) {
+  return std::memcmp(a, b.data(), b.size()) == 0;
+}
+
+// Whether integer sums are exact: some processors have 8-bit products that saturate.
+bool exact(const Bytes& result, const Bytes& a, const Bytes& b, const Gemm::Shape& shape) {
+  const auto number = [](const Bytes& bytes, int64_t i) {
+    return static_cast<int32_t>(static_cast<int8_t>(bytes[static_cast<size_t>(i)]));
+  };
+  for (int64_t n = 0; n < shape.columns; ++n) {
+    int32_t sum = 0;
+    for (int64_t k = 0; k < shape.depth; ++k) {
+      sum +=
+          number(a, k) * number(b, shape.depth_major ? k * shape.stride + n : n * shape.depth + k);
+    }
+    if (std::memcmp(result.data() + n * kResultBytes, &sum, sizeof(sum)) != 0) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -91,11 +138,11 @@ struct Gemm::Product {
     idle.push_back(std::move(call));
   }
 
-  void run(const float* from, const float* weights, float* to) const {
+  void run(const void* from, const void* weights, void* to) const {
     const OneOpenMPThread one;
     std::unique_ptr<Call> call = take();
-    call->a.set_data_handle(const_cast<float*>(from));
-    call->b.set_data_handle(const_cast<float*>(weights));
+    call->a.set_data_handle(const_cast<void*>(from));
+    call->b.set_data_handle(const_cast<void*>(weights));
     call->c.set_data_handle(to);
     // The C interface: the C++ one builds a map and two vectors for each call.
     const std::array<dnnl_exec_arg_t, 4> arguments = {{{DNNL_ARG_SRC, call->a.get()},
@@ -114,18 +161,18 @@ struct Gemm::Product {
 
 struct Gemm::State {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
-  memory::desc plain, packed;   // b's layouts; packed is the library's choice for the block height
-  std::vector<float> expected;  // what the trial rows give
-  std::mutex mutex;             // guards what follows
+  memory::desc plain, packed;  // b's layouts; packed is the library's choice for the block height
+  Bytes expected;              // what the trial rows give
+  std::mutex mutex;            // guards what follows
   std::map<std::pair<Layout, int64_t>, std::unique_ptr<Product>> products;  // null: not to be used
 
-  void reorder(const memory::desc& to, const float* b, float* packed) const;
+  void reorder(const memory::desc& to, const void* b, void* packed) const;
   std::unique_ptr<Product> make(const Shape& shape, int64_t height, const memory::desc& b) const;
-  std::vector<float> trial(const Shape& shape, const Product& product) const;
+  Bytes trial(const Shape& shape, const Product& product) const;
 };
 
-void Gemm::State::reorder(const memory::desc& to, const float* b, float* packed) const {
-  memory plain_b(plain, engine, const_cast<float*>(b));
+void Gemm::State::reorder(const memory::desc& to, const void* b, void* packed) const {
+  memory plain_b(plain, engine, const_cast<void*>(b));
   memory packed_b(to, engine, packed);
   dnnl::stream stream(engine);
   dnnl::reorder(plain_b, packed_b).execute(stream, plain_b, packed_b);
@@ -140,8 +187,8 @@ std::unique_ptr<Gemm::Product> Gemm::State::make(const Shape& shape, int64_t hei
   auto product = std::make_unique<Product>();
   product->height = height;
   product->engine = engine;
-  product->a = strided(height, shape.depth, shape.depth, 1);
-  product->c = strided(height, shape.columns, shape.stride, 1);
+  product->a = strided(height, shape.depth, shape.depth, 1, operand_type(shape.operands));
+  product->c = strided(height, shape.columns, shape.stride, 1, result_type(shape.operands));
   try {
     const auto description = describe_matmul(engine, product->a, b, product->c, attributes);
     product->b = description.weights_desc();
@@ -156,28 +203,30 @@ std::unique_ptr<Gemm::Product> Gemm::State::make(const Shape& shape, int64_t hei
 // The results of some rows, each in every place; empty if the bits of one are not the same
 // everywhere. An order of addition does not depend on the numbers, so a trial tells for all; but
 // two orders may well agree on one number, so it takes kTrialNumbers.
-std::vector<float> Gemm::State::trial(const Shape& shape, const Product& product) const {
+Bytes Gemm::State::trial(const Shape& shape, const Product& product) const {
   const int64_t height = product.height;
-  std::vector<float> b = numbers(static_cast<int64_t>(plain.get_size() / sizeof(float)));
+  const int64_t operand = operand_bytes(shape.operands);
+  const Bytes plain_b = numbers(static_cast<int64_t>(plain.get_size()) / operand, shape.operands);
+  Bytes b = plain_b;
   if (product.b != plain) {
-    std::vector<float> packed_b(product.b.get_size() / sizeof(float));
-    reorder(product.b, b.data(), packed_b.data());
-    b = std::move(packed_b);
+    b.resize(product.b.get_size());
+    reorder(product.b, plain_b.data(), b.data());
   }
   const int64_t rows = (kTrialNumbers + shape.columns - 1) / shape.columns;
-  const std::vector<float> tried = numbers(rows * shape.depth);
-  std::vector<float> a(static_cast<size_t>(height * shape.depth));
-  std::vector<float> c(static_cast<size_t>((height - 1) * shape.stride + shape.columns));
-  std::vector<float> results;
+  const Bytes tried = numbers(rows * shape.depth, shape.operands);
+  const int64_t row_bytes = shape.depth * operand;
+  Bytes a(static_cast<size_t>(height * row_bytes));
+  Bytes c(static_cast<size_t>(((height - 1) * shape.stride + shape.columns) * kResultBytes));
+  Bytes results;
   for (int64_t row = 0; row < rows; ++row) {
-    for (int64_t r = 0; r < height; ++r) {
-      std::copy_n(tried.begin() + row * shape.depth, shape.depth, a.begin() + r * shape.depth);
-    }
+    const Bytes one(tried.begin() + row * row_bytes, tried.begin() + (row + 1) * row_bytes);
+    for (int64_t r = 0; r < height; ++r) std::ranges::copy(one, a.begin() + r * row_bytes);
     product.run(a.data(), b.data(), c.data());
-    const std::vector<float> result(c.begin(), c.begin() + shape.columns);
+    const Bytes result(c.begin(), c.begin() + shape.columns * kResultBytes);
     for (int64_t r = 0; r < height; ++r) {
-      if (!same_bits(c.data() + r * shape.stride, result)) return {};
+      if (!same_bits(c.data() + r * shape.stride * kResultBytes, result)) return {};
     }
+    if (shape.operands == Precision::kInt8 && !exact(result, one, plain_b, shape)) return {};
     results.insert(results.end(), result.begin(), result.end());
   }
   return results;
@@ -189,11 +238,13 @@ Gemm::Gemm(const Shape& shape) : shape_(shape), state_(std::make_unique<State>()
         shape.depth, shape.columns, shape.stride);
   const OneOpenMPThread one;
   State& s = *state_;
-  s.plain = shape.depth_major ? strided(shape.depth, shape.columns, shape.stride, 1)
-                              : strided(shape.depth, shape.columns, 1, shape.depth);
-  const memory::desc any({shape.depth, shape.columns}, memory::data_type::f32,
-                         memory::format_tag::any);
-  for (const int64_t height : kBlockHeights) {
+  const memory::data_type type = operand_type(shape.operands);
+  s.plain = shape.depth_major ? strided(shape.depth, shape.columns, shape.stride, 1, type)
+                              : strided(shape.depth, shape.columns, 1, shape.depth, type);
+  const memory::desc any({shape.depth, shape.columns}, type, memory::format_tag::any);
+  const std::span<const int64_t> heights =
+      shape.operands == Precision::kF32 ? std::span<const int64_t>(kBlockHeights) : kTileHeights;
+  for (const int64_t height : heights) {
     std::unique_ptr<Product> product = s.make(shape, height, any);
     if (!product) continue;
     s.expected = s.trial(shape, *product);
@@ -204,8 +255,8 @@ Gemm::Gemm(const Shape& shape) : shape_(shape), state_(std::make_unique<State>()
     return;
   }
   throw Error(ExitCode::kInternal,
-              fmt::format("oneDNN has no product of depth {} and {} columns on this machine",
-                          shape.depth, shape.columns));
+              fmt::format("oneDNN has no {} product of depth {} and {} columns on this machine",
+                          name_of(shape.operands), shape.depth, shape.columns));
 }
 
 Gemm::~Gemm() = default;
@@ -234,23 +285,23 @@ Gemm::Block Gemm::block(int64_t rows, Layout layout) const {
     if (is_new) {
       const OneOpenMPThread one;
       auto product = s.make(shape_, height, layout == Layout::kPacked ? s.packed : s.plain);
-      const std::vector<float> result = product ? s.trial(shape_, *product) : std::vector<float>();
+      const Bytes result = product ? s.trial(shape_, *product) : Bytes();
       if (!result.empty() && same_bits(result.data(), s.expected)) at->second = std::move(product);
     }
     if (at->second || height == block_height_) return {height, at->second.get()};
   }
 }
 
-int64_t Gemm::packed_size() const {
-  return static_cast<int64_t>(state_->packed.get_size() / sizeof(float));
+int64_t Gemm::packed_bytes() const {
+  return static_cast<int64_t>(state_->packed.get_size());
 }
 
-void Gemm::pack(const float* b, float* packed) const {
+void Gemm::pack(const void* b, void* packed) const {
   const OneOpenMPThread one;
   state_->reorder(state_->packed, b, packed);
 }
 
-void Gemm::multiply(const Block& block, const float* a, const float* b, float* c) const {
+void Gemm::multiply(const Block& block, const void* a, const void* b, void* c) const {
   block.product->run(a, b, c);
 }
 

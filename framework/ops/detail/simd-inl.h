@@ -17,6 +17,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "framework/core/dtype.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace heddle::HWY_NAMESPACE {
 
@@ -54,21 +56,66 @@ HWY_INLINE void store_part(Vec v, float* p, int64_t n) {
 #endif
 }
 
-// Calls body(i, load, store) for the vectors of [0, n): load(p) reads p + i, store(v, p) writes it.
+// The bits of bf16 numbers in the lower halves of 32-bit lanes.
+HWY_INLINE auto bf16_bits() {
+  return hn::Rebind<uint16_t, U>();
+}
+
+HWY_INLINE Vec widen(hn::Vec<U> bits) {
+  return hn::BitCast(F(), hn::ShiftLeft<16>(bits));
+}
+
+// To nearest, ties to even; NaN stays NaN.
+HWY_INLINE auto narrow(Vec v) {
+  const U du;
+  const auto bits = hn::BitCast(du, v);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
+  const auto rounded = hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7fff)));
+  const auto quiet = hn::Or(bits, hn::Set(du, 0x400000));
+  const auto nan = hn::RebindMask(du, hn::IsNaN(v));
+  const auto upper = hn::ShiftRight<16>(hn::IfThenElse(nan, quiet, rounded));
+  return hn::TruncateTo(bf16_bits(), upper);
+}
+
+HWY_INLINE Vec load_whole(const float* p) {
+  return hn::LoadU(F(), p);
+}
+HWY_INLINE Vec load_whole(const BFloat16* p) {
+  const auto bits = hn::LoadU(bf16_bits(), reinterpret_cast<const uint16_t*>(p));
+  return widen(hn::PromoteTo(U(), bits));
+}
+HWY_INLINE void store_whole(Vec v, float* p) {
+  hn::StoreU(v, F(), p);
+}
+HWY_INLINE void store_whole(Vec v, BFloat16* p) {
+  hn::StoreU(narrow(v), bf16_bits(), reinterpret_cast<uint16_t*>(p));
+}
+HWY_INLINE Vec load_part(const BFloat16* p, int64_t n) {
+  BFloat16 part[HWY_LANES(float)] = {};
+  std::memcpy(part, p, static_cast<size_t>(n) * sizeof(BFloat16));
+  return load_whole(part);
+}
+HWY_INLINE void store_part(Vec v, BFloat16* p, int64_t n) {
+  BFloat16 part[HWY_LANES(float)];
+  store_whole(v, part);
+  std::memcpy(p, part, static_cast<size_t>(n) * sizeof(BFloat16));
+}
+
+// Calls body(i, load, store) for the vectors of [0, n): load(p) reads p + i, store(v, p) writes it,
+// for p of floats or of bf16 numbers.
 template <typename Body>
 HWY_INLINE void for_vectors(int64_t n, Body&& body) {
-  const F d;
   const int64_t step = lanes();
   int64_t i = 0;
   for (; i + step <= n; i += step) {
     body(
-        i, [&](const float* p) HWY_ATTR { return hn::LoadU(d, p + i); },
-        [&](Vec v, float* p) HWY_ATTR { hn::StoreU(v, d, p + i); });
+        i, [&](const auto* p) HWY_ATTR { return load_whole(p + i); },
+        [&](Vec v, auto* p) HWY_ATTR { store_whole(v, p + i); });
   }
   if (i < n) {
     body(
-        i, [&](const float* p) HWY_ATTR { return load_part(p + i, n - i); },
-        [&](Vec v, float* p) HWY_ATTR { store_part(v, p + i, n - i); });
+        i, [&](const auto* p) HWY_ATTR { return load_part(p + i, n - i); },
+        [&](Vec v, auto* p) HWY_ATTR { store_part(v, p + i, n - i); });
   }
 }
 

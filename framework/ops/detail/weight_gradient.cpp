@@ -51,17 +51,19 @@ HWY_INLINE int for_merges(int64_t leaf, bool last, Merge merge) {
 
 // Columns [first, first + width) of `from` [rows, columns] as [rows, width] in a row, zeros after
 // the last column.
-template <int64_t kWidth>
-void pack_panel(const float* from, int64_t rows, int64_t columns, int64_t first, float* to) {
+template <int64_t kWidth, typename T>
+void pack_panel(const T* from, int64_t rows, int64_t columns, int64_t first, float* to) {
   const int64_t width = std::min(kWidth, columns - first);
   for (int64_t r = 0; r < rows; ++r, to += kWidth) {
-    const float* row = from + r * columns + first;
-    if (width == kWidth) {
+    const T* row = from + r * columns + first;
+    if constexpr (std::is_same_v<T, BFloat16>) {
+      for_vectors(width, [=](int64_t, auto load, auto store) HWY_ATTR { store(load(row), to); });
+    } else if (width == kWidth) {
       std::memcpy(to, row, kWidth * sizeof(float));
     } else {
       std::copy_n(row, width, to);
-      std::fill(to + width, to + kWidth, 0.0f);
     }
+    std::fill(to + width, to + kWidth, 0.0f);
   }
 }
 
@@ -112,7 +114,8 @@ HWY_NOINLINE void make_tile(const float* dy, const float* x, std::span<const int
 }
 
 // As make_tile, for kSumColumns columns of dy [rows, columns] from `first` on.
-void sum_columns(const float* dy, int64_t columns, int64_t first, std::span<const int64_t> leaves,
+template <typename T>
+void sum_columns(const T* dy, int64_t columns, int64_t first, std::span<const int64_t> leaves,
                  float* db) {
   const F d;
   const int64_t width = std::min(kSumColumns, columns - first);
@@ -124,14 +127,16 @@ void sum_columns(const float* dy, int64_t columns, int64_t first, std::span<cons
     if (width == kSumColumns) {
       Vec sum0 = hn::Zero(d), sum1 = hn::Zero(d);
       for (int64_t r = leaves[leaf]; r < leaves[leaf + 1]; ++r) {
-        sum0 = hn::Add(sum0, hn::LoadU(d, dy + r * columns + first));
-        sum1 = hn::Add(sum1, hn::LoadU(d, dy + r * columns + first + kLanes));
+        sum0 = hn::Add(sum0, load_whole(dy + r * columns + first));
+        sum1 = hn::Add(sum1, load_whole(dy + r * columns + first + kLanes));
       }
       hn::Store(sum0, d, sum);
       hn::Store(sum1, d, sum + kLanes);
     } else {
       for (int64_t r = leaves[leaf]; r < leaves[leaf + 1]; ++r) {
-        for (int64_t i = 0; i < width; ++i) sum[i] += dy[r * columns + first + i];
+        const T* row = dy + r * columns + first;
+        for_vectors(width, [&](int64_t, auto load, auto store)
+                               HWY_ATTR { store(hn::Add(load(sum), load(row)), sum); });
       }
     }
     const int level = for_merges(leaf, leaf + 1 == count, [&](int l) HWY_ATTR {
@@ -174,12 +179,15 @@ void make_tiles(const Cpu& on, const kernels::WeightGradient& g, const float* dy
 }
 
 int64_t scratch(int64_t rows, int64_t outputs, int64_t inputs) {
-  const int64_t columns = divide_up(inputs, kTileColumns) * kTileColumns +
-                          divide_up(outputs, kTileRows) * kTileRows;
+  const int64_t columns =
+      divide_up(inputs, kTileColumns) * kTileColumns + divide_up(outputs, kTileRows) * kTileRows;
   return rows * columns * int64_t{sizeof(float)};
 }
 
-void weight_gradient(const Cpu& on, const kernels::WeightGradient& g) {
+template <typename T>
+void weight_gradient_of(const Cpu& on, const kernels::WeightGradient& g) {
+  const T* from_dy = static_cast<const T*>(g.dy);
+  const T* from_x = static_cast<const T*>(g.x);
   const int64_t rows = g.leaves.back();
   const int64_t sums = g.db ? divide_up(g.outputs, kSumColumns) : 0;
   const int64_t out_panels = g.dw ? divide_up(g.outputs, kTileRows) : 0;
@@ -192,18 +200,23 @@ void weight_gradient(const Cpu& on, const kernels::WeightGradient& g) {
   float* dy = x + x_size;
   on.parallel_for(sums + out_panels + in_panels, [&](int64_t task) {
     if (task < sums) {
-      sum_columns(g.dy, g.outputs, task * kSumColumns, g.leaves, g.db);
+      sum_columns(from_dy, g.outputs, task * kSumColumns, g.leaves, g.db);
     } else if (task < sums + out_panels) {
       const int64_t panel = task - sums;
-      pack_panel<kTileRows>(g.dy, rows, g.outputs, panel * kTileRows,
+      pack_panel<kTileRows>(from_dy, rows, g.outputs, panel * kTileRows,
                             dy + panel * rows * kTileRows);
     } else {
       const int64_t panel = task - sums - out_panels;
-      pack_panel<kTileColumns>(g.x, rows, g.inputs, panel * kTileColumns,
+      pack_panel<kTileColumns>(from_x, rows, g.inputs, panel * kTileColumns,
                                x + panel * rows * kTileColumns);
     }
   });
   if (g.dw) make_tiles(on, g, dy, x);
+}
+
+void weight_gradient(const Cpu& on, const kernels::WeightGradient& g) {
+  if (g.type == DType::kBF16) return weight_gradient_of<BFloat16>(on, g);
+  weight_gradient_of<float>(on, g);
 }
 
 }  // namespace

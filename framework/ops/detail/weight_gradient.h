@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 
+#include "framework/core/dtype.h"
 #include "framework/device/device.h"
 
 namespace heddle::kernels {
@@ -15,8 +16,9 @@ namespace heddle::kernels {
 inline constexpr uint64_t kMostLeaves = 65536;  // in one call
 
 struct WeightGradient {
-  const float* dy = nullptr;  // [rows, outputs]
-  const float* x = nullptr;   // [rows, inputs]
+  DType type = DType::kF32;  // of dy and x: f32 or bf16
+  const void* dy = nullptr;  // [rows, outputs]
+  const void* x = nullptr;   // [rows, inputs]
   int64_t outputs = 0;
   int64_t inputs = 0;
   // Offsets [leaves + 1] that cut the rows. An empty leaf counts as +0.

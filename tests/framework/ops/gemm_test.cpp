@@ -6,8 +6,10 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
+#include "framework/ops/detail/convert.h"
 #include "framework/ops/packed_weight.h"
 #include "tests/framework/ops/linear_reference.h"
 
@@ -16,6 +18,20 @@ namespace {
 
 using kernels::Gemm;
 using Layout = Gemm::Layout;
+using Bytes = std::vector<std::byte>;
+
+// `t` as the operands of a product: rounded, or to integers of 8 bits.
+Bytes operands_of(const Tensor& t, Precision precision) {
+  Bytes bytes(static_cast<size_t>(t.numel() * operand_bytes(precision)));
+  if (precision == Precision::kBF16) {
+    kernels::convert(t.data<float>(), reinterpret_cast<BFloat16*>(bytes.data()), t.numel());
+  } else if (precision == Precision::kInt8) {
+    kernels::quantize(t.data<float>(), reinterpret_cast<int8_t*>(bytes.data()), t.numel());
+  } else {
+    std::memcpy(bytes.data(), t.raw(), bytes.size());
+  }
+  return bytes;
+}
 
 struct Sizes {
   int64_t rows, out, in;
@@ -125,37 +141,46 @@ TEST(PackedWeight, KnowsItsMemory) {
 }
 
 // Every height that is handed out gives, in every place, the bits that the block's own height
-// gives.
-TEST(Gemm, EveryHeightAndPlaceGivesTheSameBits) {
+// gives. (Bits alone are compared: those of integers are as good.)
+void expect_the_same_bits_everywhere(Precision operands) {
   for (const bool depth_major : {false, true}) {
-    const Gemm::Shape shape{.depth = 96, .columns = 40, .stride = 50, .depth_major = depth_major};
+    const Gemm::Shape shape{
+        .depth = 96, .columns = 40, .stride = 50, .depth_major = depth_major, .operands = operands};
     const Gemm gemm(shape);
-    const Tensor b = noise(
-        {depth_major ? shape.depth : shape.columns, depth_major ? shape.stride : shape.depth}, 1);
-    std::vector<float> packed(static_cast<size_t>(gemm.packed_size()));
-    gemm.pack(b.data<float>(), packed.data());
-    const Tensor row = noise({1, shape.depth}, 2);
-    std::vector<float> expected;
+    const Bytes b = operands_of(
+        noise({depth_major ? shape.depth : shape.columns, depth_major ? shape.stride : shape.depth},
+              1),
+        operands);
+    Bytes packed(static_cast<size_t>(gemm.packed_bytes()));
+    gemm.pack(b.data(), packed.data());
+    const Bytes row = operands_of(noise({1, shape.depth}, 2), operands);
+    std::vector<int32_t> expected;
     for (const Layout layout : {Layout::kPacked, Layout::kPlain}) {
       for (int64_t rows = 1; rows <= gemm.block_height() + 1; ++rows) {
         const Gemm::Block block = gemm.block(rows, layout);
         ASSERT_GE(block.height, std::min(rows, gemm.block_height()));
         if (!block.product) continue;  // allowed of plain ones
-        std::vector<float> a;
-        for (int64_t r = 0; r < block.height; ++r) {
-          a.insert(a.end(), row.span<float>().begin(), row.span<float>().end());
-        }
-        std::vector<float> c(static_cast<size_t>(block.height * shape.stride));
-        gemm.multiply(block, a.data(), layout == Layout::kPacked ? packed.data() : b.data<float>(),
+        Bytes a;
+        for (int64_t r = 0; r < block.height; ++r) a.insert(a.end(), row.begin(), row.end());
+        std::vector<int32_t> c(static_cast<size_t>(block.height * shape.stride));
+        gemm.multiply(block, a.data(), layout == Layout::kPacked ? packed.data() : b.data(),
                       c.data());
-        if (expected.empty()) expected = slice(c, 0, shape.columns);
+        if (expected.empty()) expected.assign(c.begin(), c.begin() + shape.columns);
         for (int64_t r = 0; r < block.height; ++r) {
-          ASSERT_EQ(slice(c, r * shape.stride, shape.columns), expected)
+          const auto begin = c.begin() + r * shape.stride;
+          ASSERT_EQ(std::vector<int32_t>(begin, begin + shape.columns), expected)
               << "row " << r << " of a block of " << block.height;
         }
       }
     }
     EXPECT_NE(gemm.block(1).product, nullptr);
+  }
+}
+
+TEST(Gemm, EveryHeightAndPlaceGivesTheSameBits) {
+  for (const Precision operands : {Precision::kF32, Precision::kBF16, Precision::kInt8}) {
+    SCOPED_TRACE(name_of(operands));
+    expect_the_same_bits_everywhere(operands);
   }
 }
 

@@ -26,7 +26,7 @@ TEST(SignalsInProducts, NeitherDestroyTheHeapNorChangeBits) {
   std::vector<float> a(static_cast<size_t>(height * kDepth)), b(kColumns * kDepth);
   for (size_t i = 0; i < a.size(); ++i) a[i] = static_cast<float>(i % 7) - 3;
   for (size_t i = 0; i < b.size(); ++i) b[i] = static_cast<float>(i % 5) / 8;
-  std::vector<float> packed(static_cast<size_t>(gemm->packed_size()));
+  std::vector<std::byte> packed(static_cast<size_t>(gemm->packed_bytes()));
   gemm->pack(b.data(), packed.data());
   std::vector<float> expected(static_cast<size_t>(height * kColumns)), c(expected.size());
   gemm->multiply(block, a.data(), packed.data(), expected.data());

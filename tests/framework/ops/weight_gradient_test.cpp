@@ -130,8 +130,13 @@ TEST(WeightGradient, EitherResultMayBeLeftOut) {
   const Sums both = gradient(dy, x, {0, 20});
   const Offsets leaves = {0, 20};
   std::vector<float> dw(45), db(9);
-  kernels::WeightGradient request{dy.data<float>(), x.data<float>(), 9,      5,
-                                  leaves,           dw.data(),       nullptr};
+  kernels::WeightGradient request{.dy = dy.raw(),
+                                  .x = x.raw(),
+                                  .outputs = 9,
+                                  .inputs = 5,
+                                  .leaves = leaves,
+                                  .dw = dw.data(),
+                                  .db = nullptr};
   kernels::weight_gradient(Cpu{}, request);
   request.dw = nullptr;
   request.db = db.data();

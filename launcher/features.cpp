@@ -21,8 +21,9 @@ ExitCode features_verb(Session& session, Options& options) {
   options.features.pooling = feature_pooling(options.pooling);
   require_output(options.features.output, options.input.paths);
   const Mesh mesh = options.model.mesh(session);
-  const auto served = load_served_model(session.files(), options.model.path,
-                                        {.fresh_head_allowed = true, .mesh = &mesh});
+  LoadOptions load = options.model.load(mesh);
+  load.fresh_head_allowed = true;
+  const auto served = load_served_model(session.files(), options.model.path, load);
   options.features.input = options.input.source(served->text, false);
   options.features.skip_bad = options.input.skip_bad;
   const int64_t rows =

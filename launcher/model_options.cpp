@@ -11,6 +11,15 @@ void TensorOption::add_to(CLI::App& verb, const std::string& others) {
 void ModelOptions::add_to(CLI::App& verb) {
   verb.add_option("MODEL", path, "a run, a checkpoint or a Hugging Face folder")->required();
   tensor.add_to(verb, "others share rows");
+  verb.add_option("--precision", precision,
+                  "of the layers: f32, bf16 or int8; default: what the run was trained in")
+      ->check(CLI::IsMember({"f32", "bf16", "int8"}));
+}
+
+LoadOptions ModelOptions::load(const Mesh& mesh) const {
+  LoadOptions options{.mesh = &mesh};
+  if (!precision.empty()) options.precision = precision_from_name(precision);
+  return options;
 }
 
 }  // namespace heddle

@@ -21,8 +21,10 @@ struct TensorOption {
 struct ModelOptions {
   std::string path;
   TensorOption tensor;
+  std::string precision;  // "": what the model was trained in
 
   void add_to(CLI::App& verb);
+  LoadOptions load(const Mesh& mesh) const;
   // The ranks of this job.
   Mesh mesh(Session& session) const { return tensor.mesh(session); }
 };

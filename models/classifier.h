@@ -22,6 +22,12 @@ struct Classifier : Module {
     v("head", head);
   }
 
+  // Makes it ready to be served (pack_weights): the encoder in its precision, the head in f32.
+  void pack() {
+    pack_weights(encoder, encoder.precision);
+    pack_weights(head);
+  }
+
   Encoder encoder;
   SequenceClassifier head;
 };

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "framework/core/precision.h"
 #include "framework/ops/linear.h"
 #include "models/problem.h"
 
@@ -34,8 +35,9 @@ struct ClassifierConfig {
   float attention_dropout = 0.1f;
   float head_dropout = 0.1f;
 
-  // How a layer trains, not what it is: no part of config.json.
+  // How the model computes, not what it is: no part of config.json.
   Recompute recompute = Recompute::kNone;
+  Precision precision = Precision::kF32;  // of the layers; embeddings and head are f32
 
   std::vector<std::string> labels;  // the outputs' names
   Problem problem = Problem::kSingleLabel;

@@ -12,7 +12,7 @@ namespace heddle {
 struct Encoder : Module {
   explicit Encoder(const ClassifierConfig& config, const Group& group = {});
 
-  // The last hidden state [T, H].
+  // The last hidden state [T, H], f32 in any precision.
   Tensor operator()(const Batch& batch) const;
   // What enters the first layer, then the output of each layer: layers + 1 of [T, H].
   std::vector<Tensor> hidden_states(const Batch& batch) const;
@@ -21,6 +21,7 @@ struct Encoder : Module {
   Embeddings embeddings;
   std::vector<EncoderLayer> layers;
   Group group;
+  Precision precision;
 };
 
 }  // namespace heddle

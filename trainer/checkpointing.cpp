@@ -40,7 +40,8 @@ Json to_json(const TrainingState& state) {
                {"skipped_in_a_row", state.skipped_in_a_row},
                {"evaluations_without_gain", state.evaluations_without_gain},
                {"leaves", state.leaves},
-               {"parts", state.parts}};
+               {"parts", state.parts},
+               {"precision", std::string(name_of(state.precision))}};
   if (state.best) {
     json["best"] = {
         {"step", state.best->step}, {"metric", state.best->metric}, {"value", state.best->value}};
@@ -57,6 +58,9 @@ TrainingState training_state(const JsonView& json) {
   state.evaluations_without_gain = json.get<int64_t>("evaluations_without_gain");
   state.leaves = json.get<int64_t>("leaves");
   state.parts = json.get<int64_t>("parts");
+  if (json.has("precision")) {
+    state.precision = precision_from_name(json.get<std::string>("precision"));
+  }
   if (json.has("best")) {
     const JsonView best = json["best"];
     state.best = BestCheckpoint{best.get<int64_t>("step"), best.get<std::string>("metric"),

@@ -37,6 +37,7 @@ struct TrainingState {
   int64_t evaluations_without_gain = 0;  // since the best, for early stopping
   int64_t leaves = 8;                    // the canonical mesh: of a batch,
   int64_t parts = 1;                     // and of each sharded matrix
+  Precision precision = Precision::kF32;
 };
 
 // What is saved; all of it outlives the call.

@@ -58,6 +58,7 @@ std::string options_text(const ServedModel& served, const PredictOptions& option
   said.push_back(fmt::format("texts of {} tokens, {}, stride {}", text.max_length, text.truncation,
                              text.stride));
   said.push_back(fmt::format("matrices in {} slices", served.slices));
+  said.push_back(fmt::format("precision {}", name_of(served.config.precision)));
   return fmt::format("{}", fmt::join(said, ", "));
 }
 

@@ -28,8 +28,11 @@ Group group_for(const ClassifierConfig& config, int64_t parts, const LoadOptions
 std::unique_ptr<ServedModel> load_folder(FileSystem& files, const std::string& folder,
                                          const LoadOptions& options) {
   const std::string path = join_path(folder, "config.json");
-  const ClassifierConfig config = parse_config(read_json(files, path), path);
-  auto served = std::make_unique<ServedModel>(config, group_for(config, 1, options));
+  ClassifierConfig config = parse_config(read_json(files, path), path);
+  config.precision = options.precision.value_or(Precision::kF32);
+  const Group group = group_for(config, 1, options);
+  require_precision(config.precision, group);
+  auto served = std::make_unique<ServedModel>(config, group);
   served->tokenizer = load_tokenizer(folder);
   require_vocabulary(*served->tokenizer, config);
   const int64_t longest = served->tokenizer->model_max_length();
@@ -44,8 +47,11 @@ std::unique_ptr<ServedModel> load_folder(FileSystem& files, const std::string& f
 std::unique_ptr<ServedModel> load_checkpoint(FileSystem& files, const std::string& path,
                                              const LoadOptions& options) {
   const CheckpointReader reader(files, path);
-  auto served = std::make_unique<ServedModel>(
-      reader.config(), group_for(reader.config(), reader.state().parts, options));
+  ClassifierConfig config = reader.config();
+  config.precision = options.precision.value_or(reader.state().precision);
+  const Group group = group_for(config, reader.state().parts, options);
+  require_precision(config.precision, group);
+  auto served = std::make_unique<ServedModel>(config, group);
   served->tokenizer = reader.tokenizer();
   require_vocabulary(*served->tokenizer, served->config);
   served->text = reader.text();
@@ -62,6 +68,14 @@ void require_slices(const ClassifierConfig& config, const Group& group) {
               fmt::format("{} slices (numerics.tensor, parallel.tensor) of a model with {} heads",
                           group.parts(), config.heads),
               fmt::format("use {} or fewer", most));
+}
+
+void require_precision(Precision precision, const Group& group) {
+  if (precision == Precision::kF32 || group.parts() == 1) return;
+  throw Error(ExitCode::kInput,
+              fmt::format("precision {} of a model in {} slices: not yet", name_of(precision),
+                          group.parts()),
+              "use precision f32, or one rank for each copy of the model");
 }
 
 void require_vocabulary(const Tokenizer& tokenizer, const ClassifierConfig& config) {
@@ -126,7 +140,7 @@ std::unique_ptr<ServedModel> load_served_model(FileSystem& files, const std::str
                       ? load_folder(files, found.path, options)
                       : load_checkpoint(files, found.path, options);
     served->path = found.path;
-    if (options.pack) pack_weights(served->model);
+    if (options.pack) served->model.pack();
     return served;
   } catch (const OutOfMemory& error) {
     throw Error(ExitCode::kInput,

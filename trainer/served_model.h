@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -65,10 +66,15 @@ struct LoadOptions {
   // Whose ranks share the model, if they do. The slices are those it was trained with where the
   // ranks can share them; otherwise one for each rank, and the last bits of an answer may differ.
   const Mesh* mesh = nullptr;
+  // None: what a run was trained in, and f32 for a Hugging Face folder.
+  std::optional<Precision> precision{};
 };
 
 // Throws Error(kInput) if the model cannot be cut into the group's parts.
 void require_slices(const ClassifierConfig& config, const Group& group);
+
+// Throws Error(kInput) if the model cannot compute in that precision in so many slices.
+void require_precision(Precision precision, const Group& group);
 
 // Throws Error(kInput) if the tokenizer has ids that the model has no embedding for.
 void require_vocabulary(const Tokenizer& tokenizer, const ClassifierConfig& config);

@@ -260,9 +260,10 @@ void Trainer::set_up() {
 
 void Trainer::make_what_lasts() {
   state_.parts = parts();
-  model_ =
-      make_training_model(env_.files, config_, device_,
-                          mesh_.group(static_cast<int>(state_.parts), stream_of(config_.parallel)));
+  state_.precision = precision_from_name(config_.precision);
+  const Group group = mesh_.group(static_cast<int>(state_.parts), stream_of(config_.parallel));
+  require_precision(state_.precision, group);
+  model_ = make_training_model(env_.files, config_, device_, group);
   require_matches(config_.optimizer.groups, *model_.arena);
   data_ = open_training_data(env_.files, config_, model_, folder_.cache(), env_.pool, env_.world);
   const bool canonical = config_.numerics.mode != "fast";
@@ -305,12 +306,13 @@ void Trainer::restore() {
                             from.path(), name),
                 "restore the files, or set another `output` to start a new run");
   }
-  const int64_t leaves = state_.leaves;
+  const TrainingState fresh = state_;
   from.fill(*model_.arena, config_.seed, model_.notes);
   from.fill(*optimizer_);
   state_ = from.state();
-  if (config_.numerics.mode != "fast") state_.leaves = leaves;
-  state_.parts = parts();
+  if (config_.numerics.mode != "fast") state_.leaves = fresh.leaves;
+  state_.parts = fresh.parts;
+  state_.precision = fresh.precision;
   optimizer_->set_steps(state_.optimizer_steps);
   sampler_->seek(state_.sampler);
   last_saved_ = state_.step;

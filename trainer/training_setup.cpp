@@ -114,6 +114,7 @@ DescribedModel describe(FileSystem& files, const Config& config) {
   t.config.recompute = config.memory.recompute == "layer"       ? Recompute::kLayer
                        : config.memory.recompute == "attention" ? Recompute::kAttention
                                                                 : Recompute::kNone;
+  t.config.precision = precision_from_name(config.precision);
 
   const DataSource train = data_source(config.data.train, config.data.train);
   const LabelDecision decision =

@@ -1,5 +1,7 @@
 #include "models/layers/embeddings.h"
 
+#include "framework/ops/cast.h"
+
 namespace heddle {
 namespace {
 
@@ -15,7 +17,8 @@ Embeddings::Embeddings(const ClassifierConfig& config, const Group& group)
       position({config.max_positions, width(config)},
                {Initializer::Kind::kNormal, config.deviation}),
       norm(width(config), config.layer_norm_eps),
-      dropout(config.hidden_dropout) {
+      dropout(config.hidden_dropout),
+      type(activation_type(config.precision)) {
   if (config.token_types > 0) {
     token_type = Parameter({config.token_types, width(config)},
                            {Initializer::Kind::kNormal, config.deviation});
@@ -29,7 +32,7 @@ Embeddings::Embeddings(const ClassifierConfig& config, const Group& group)
 Tensor Embeddings::operator()(const Batch& batch) const {
   Tensor x = split_rows(
       word.sum(batch.ids, position.value, batch.positions, token_type.value, batch.token_types));
-  x = heddle::dropout(norm(x), batch.stream_dropout(dropout, 0));
+  x = cast(heddle::dropout(norm(x), batch.stream_dropout(dropout, 0)), type);
   return projection ? split_rows((*projection)(whole_rows(x))) : x;
 }
 

@@ -25,6 +25,7 @@ struct Embeddings : Module {
   StreamNorm norm;
   std::optional<Linear> projection;
   float dropout;
+  DType type;  // of the stream
 };
 
 }  // namespace heddle

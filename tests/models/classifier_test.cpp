@@ -1,5 +1,7 @@
 #include "models/classifier.h"
 
+#include <tuple>
+
 #include "framework/autograd/record.h"
 #include "framework/device/allocator.h"
 #include "tests/models/small_model.h"
@@ -10,13 +12,25 @@ namespace {
 
 const std::vector<int> kLengths = {5, 1, 17, 2, 33, 8};
 
-class Families : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(All, Families, testing::Values("bert", "distilbert", "electra"),
-                         [](const auto& info) { return std::string(info.param); });
+class Families : public testing::TestWithParam<std::tuple<const char*, Precision>> {
+ protected:
+  static ClassifierConfig config() {
+    ClassifierConfig config = small_config(std::get<0>(GetParam()));
+    config.precision = std::get<1>(GetParam());
+    return config;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(All, Families,
+                         testing::Combine(testing::Values("bert", "distilbert", "electra"),
+                                          testing::Values(Precision::kF32, Precision::kBF16)),
+                         [](const auto& info) {
+                           return fmt::format("{}_{}", std::get<0>(info.param),
+                                              name_of(std::get<1>(info.param)));
+                         });
 
 TEST_P(Families, ABatchGivesTheBitsOfEachSequenceAlone) {
   const NoGrad no_grad;
-  const SmallModel small(small_config(GetParam()));
+  const SmallModel small(config());
   const Tensor together = small.model(small_batch(kLengths));
   ASSERT_EQ(together.shape(), Shape({6, 3}));
   for (size_t s = 0; s < kLengths.size(); ++s) {
@@ -28,14 +42,14 @@ TEST_P(Families, ABatchGivesTheBitsOfEachSequenceAlone) {
 
 TEST_P(Families, PackedWeightsGiveTheBitsOfPlainOnes) {
   const NoGrad no_grad;
-  SmallModel small(small_config(GetParam()));
+  SmallModel small(config());
   const Tensor plain = small.model(small_batch(kLengths));
-  pack_weights(small.model);
+  small.model.pack();
   EXPECT_TRUE(same_bits(small.model(small_batch(kLengths)), plain));
 }
 
 TEST_P(Families, TrainingWithoutNoiseGivesTheBitsOfServing) {
-  SmallModel small(small_config(GetParam()));
+  SmallModel small(config());
   Tensor served;
   {
     const NoGrad no_grad;
@@ -49,7 +63,7 @@ TEST_P(Families, TrainingWithoutNoiseGivesTheBitsOfServing) {
 
 TEST_P(Families, DropoutDependsOnSeedStepAndSequenceAlone) {
   const NoGrad no_grad;
-  const SmallModel small(small_config(GetParam()));
+  const SmallModel small(config());
   const auto noisy = [&](const std::vector<int>& lengths, int first, TrainingNoise noise) {
     Batch batch = small_batch(lengths, first);
     batch.noise = noise;
@@ -85,7 +99,7 @@ std::pair<std::vector<Tensor>, int64_t> gradients_and_memory(const ClassifierCon
 }
 
 TEST_P(Families, ActivationsComputedAgainGiveTheSameGradientsInLessMemory) {
-  ClassifierConfig config = small_config(GetParam());
+  ClassifierConfig config = Families::config();
   config.layers = 4;
   const auto [kept, all] = gradients_and_memory(config);
   int64_t before = all;
@@ -101,7 +115,7 @@ TEST_P(Families, ActivationsComputedAgainGiveTheSameGradientsInLessMemory) {
 
 TEST_P(Families, HiddenStatesEndWithTheEncodersOutput) {
   const NoGrad no_grad;
-  const SmallModel small(small_config(GetParam()));
+  const SmallModel small(config());
   const Batch batch = small_batch(kLengths);
   const std::vector<Tensor> states = small.model.encoder.hidden_states(batch);
   ASSERT_EQ(states.size(), 3u);
@@ -111,13 +125,38 @@ TEST_P(Families, HiddenStatesEndWithTheEncodersOutput) {
 
 TEST_P(Families, OnTheMetaDeviceThereAreShapesAlone) {
   const NoGrad no_grad;
-  const SmallModel meta(small_config(GetParam()), 3, Device::meta());
+  const SmallModel meta(config(), 3, Device::meta());
   const Tensor logits = meta.model(small_batch(kLengths, 0, Device::meta()));
   EXPECT_EQ(logits.shape(), Shape({6, 3}));
   EXPECT_TRUE(logits.device().is_meta());
-  SmallModel real(small_config(GetParam()));
-  SmallModel counted(small_config(GetParam()), 3, Device::meta());
+  SmallModel real(config());
+  SmallModel counted(config(), 3, Device::meta());
   EXPECT_EQ(count_parameters(counted.model), count_parameters(real.model));
+}
+
+// Each in its own rounding, all near f32.
+TEST(Classifier, EveryPrecisionIsServedAndNear) {
+  const NoGrad no_grad;
+  const Batch batch = small_batch(kLengths);
+  const SmallModel exact(small_config());
+  const Tensor expected = exact.model(batch);
+  for (const auto& [precision, bound] :
+       {std::pair(Precision::kF32, 1e-6f), {Precision::kBF16, 2e-2f}, {Precision::kInt8, 4e-2f}}) {
+    ClassifierConfig config = small_config();
+    config.precision = precision;
+    SmallModel small(config);
+    small.model.pack();
+    const Tensor logits = small.model(batch);
+    EXPECT_EQ(logits.dtype(), DType::kF32);
+    float worst = 0;
+    for (size_t i = 0; i < static_cast<size_t>(logits.numel()); ++i) {
+      worst = std::max(worst, std::abs(logits.span<float>()[i] - expected.span<float>()[i]));
+    }
+    EXPECT_LE(worst, bound) << name_of(precision);
+    EXPECT_EQ(worst == 0, precision == Precision::kF32) << name_of(precision);
+    const Tensor alone = small.model(small_batch({kLengths[2]}, 2));
+    EXPECT_TRUE(same_bits(alone, logits.rows(2, 3))) << name_of(precision);
+  }
 }
 
 TEST(Classifier, TokenTypesAndPositionsMatter) {

@@ -289,8 +289,8 @@ struct Config {
     f("numerics", numerics, "what the arithmetic is");
     f("precision", precision,
       Field("of activations and matrix products")
-          .one_of({"f32"})
-          .planned({"bf16", "f16"})
+          .one_of({"f32", "bf16"})
+          .planned({"f16"})
           .also_called({"dtype", "fp16", "bf16"}));
     f("memory", memory, "what memory is saved");
     f("watchdog", watchdog, Field("when a rank that does not answer ends the job").harmless());

@@ -195,8 +195,8 @@ TEST(YamlErrors, SlicesThatRanksCannotShare) {
 }
 
 TEST(NotYet, WhatALaterVersionWillKnowIsRefusedByNameAndValue) {
-  EXPECT_SAYS(message_for_lines("precision: bf16\n"),
-              "'precision' is 'bf16': not yet. This version knows f32");
+  EXPECT_SAYS(message_for_lines("precision: f16\n"),
+              "'precision' is 'f16': not yet. This version knows f32, bf16");
   EXPECT_SAYS(message_for("output: a\nmodel: {from: m, head: {task: token_classification}}\n"
                           "data: {train: a}\n"),
               "'model.head.task' is 'token_classification': not yet. This version knows "

@@ -1,0 +1,90 @@
+#include "framework/device/cpu_features.h"
+
+#include <hwy/targets.h>
+
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace heddle {
+namespace {
+
+constexpr std::pair<std::string_view, Isa> kNames[] = {
+    {"avx2", Isa::kAvx2}, {"avx512", Isa::kAvx512}, {"amx", Isa::kAmx}};
+
+const char* variable() {
+  return std::getenv("HEDDLE_MAX_ISA");
+}
+
+// Highway chooses when the first kernel is called, which may be before anybody asks here. Better
+// targets have lower bits. Of an unknown value max_isa() will tell.
+[[maybe_unused]] const bool highway_is_capped = [] {
+  const bool capped = variable() != nullptr && std::string_view(variable()) == "avx2";
+#if HWY_ARCH_X86
+  if (capped) hwy::DisableTargets(HWY_AVX2 - 1);
+#endif
+  return capped;
+}();
+
+#if defined(__x86_64__)
+
+constexpr bool has_bits(uint64_t word, uint64_t bits) {
+  return (word & bits) == bits;
+}
+
+// The parts of a thread's state that the system saves (XCR0).
+uint64_t saved_state() {
+  uint32_t low = 0, high = 0;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return uint64_t{high} << 32 | low;
+}
+
+bool processor_has_amx_bf16() {
+  constexpr uint32_t kXsaveInUse = 1u << 27;                               // 1: ecx
+  constexpr uint32_t kAvx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // 7: ebx, F DQ BW VL
+  constexpr uint32_t kAmx = 1u << 22 | 1u << 24;                           // 7: edx, BF16 TILE
+  constexpr uint32_t kAvx512Bf16 = 1u << 5;                                // 7.1: eax
+  constexpr uint64_t kState = 1u << 1 | 1u << 2 | 7u << 5 | 3u << 17;      // SSE AVX AVX-512 AMX
+  uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !has_bits(ecx, kXsaveInUse)) return false;
+  if (!has_bits(saved_state(), kState)) return false;
+  if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return false;
+  if (!has_bits(ebx, kAvx512) || !has_bits(edx, kAmx) || eax < 1) return false;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && has_bits(eax, kAvx512Bf16);
+}
+
+#else
+
+bool processor_has_amx_bf16() {
+  return false;
+}
+
+#endif
+
+}  // namespace
+
+Isa isa_from_name(const char* name) {
+  if (name == nullptr) return Isa::kAmx;
+  for (const auto& [known, isa] : kNames) {
+    if (known == name) return isa;
+  }
+  throw std::invalid_argument("HEDDLE_MAX_ISA is '" + std::string(name) +
+                              "'. Expected avx2, avx512 or amx.");
+}
+
+Isa max_isa() {
+  static const Isa isa = isa_from_name(variable());
+  return isa;
+}
+
+bool has_amx_bf16() {
+  static const bool processor_has = processor_has_amx_bf16();
+  return max_isa() >= Isa::kAmx && processor_has;
+}
+
+}  // namespace heddle

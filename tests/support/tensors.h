@@ -26,6 +26,22 @@ Tensor tensor_of(const std::vector<T>& values, const Device& device = Device::cp
   return Tensor::from<T>(values, {static_cast<int64_t>(values.size())}, device);
 }
 
+// Values rounded to bf16, and back, exactly.
+inline Tensor to_bf16(const Tensor& t) {
+  Tensor rounded = Tensor::empty(t.shape(), DType::kBF16, t.device());
+  for (int64_t i = 0; i < t.numel(); ++i) {
+    rounded.data<BFloat16>()[i].bits = f32_to_bf16(t.data<float>()[i]);
+  }
+  return rounded;
+}
+inline Tensor to_f32(const Tensor& t) {
+  Tensor wide = Tensor::empty(t.shape(), DType::kF32, t.device());
+  for (int64_t i = 0; i < t.numel(); ++i) {
+    wide.data<float>()[i] = bf16_to_f32(t.data<BFloat16>()[i].bits);
+  }
+  return wide;
+}
+
 // Keys for dropout of rows of `samples` sequences of the given lengths.
 inline Tensor row_keys(const std::vector<int64_t>& lengths, int64_t first_sample = 0) {
   std::vector<int64_t> keys;

@@ -1,0 +1,94 @@
+// amx_product() for inlining where shapes are known to the compiler and products are so short that
+// a call shows: amx::product(). x86-64 only; needs no options of the compiler.
+#pragma once
+
+#include "framework/ops/detail/amx.h"
+
+namespace heddle::amx {
+
+// The compiler's own functions for these instructions do not tell it that memory is read.
+template <int tile>
+[[gnu::always_inline]] inline void load(const void* rows, int64_t stride) {
+  __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(rows), "r"(stride), "i"(tile) : "memory");
+}
+
+template <int tile>
+[[gnu::always_inline]] inline void store(void* rows, int64_t stride) {
+  __asm__ volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(rows), "r"(stride), "i"(tile) : "memory");
+}
+
+template <int tile>
+[[gnu::always_inline]] inline void zero() {
+  __asm__ volatile("tilezero %%tmm%c0" ::"i"(tile));
+}
+
+template <int c, int a, int b>
+[[gnu::always_inline]] inline void multiply_add() {
+  __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(c), "i"(a), "i"(b));
+}
+
+// kRows by kColumns tiles of C, in registers 0 to 3; A's are in 4 and 5, B's in 6 and 7.
+template <int kRows, int kColumns>
+[[gnu::always_inline]] inline void block(int64_t depth, const AmxA& a, const AmxB& b,
+                                         const AmxC& c) {
+  constexpr int64_t kA = sizeof(BFloat16), kC = sizeof(float);
+  float* const right = c.data + kAmxColumns;
+  float* const below = c.data + kAmxRows * c.stride;
+  if (c.accumulate) {
+    load<0>(c.data, c.stride * kC);
+    if constexpr (kColumns > 1) load<1>(right, c.stride * kC);
+    if constexpr (kRows > 1) load<2>(below, c.stride * kC);
+    if constexpr (kRows > 1 && kColumns > 1) load<3>(below + kAmxColumns, c.stride * kC);
+  } else {
+    zero<0>();
+    if constexpr (kColumns > 1) zero<1>();
+    if constexpr (kRows > 1) zero<2>();
+    if constexpr (kRows > 1 && kColumns > 1) zero<3>();
+  }
+  const BFloat16* rows = a.data;
+  const BFloat16* panel = b.data;
+  for (int64_t k = 0; k < depth; k += kAmxDepth, rows += kAmxDepth, panel += b.step) {
+    load<4>(rows, a.stride * kA);
+    load<6>(panel, 64);
+    multiply_add<0, 4, 6>();
+    if constexpr (kColumns > 1) {
+      load<7>(panel + b.panel, 64);
+      multiply_add<1, 4, 7>();
+    }
+    if constexpr (kRows > 1) {
+      load<5>(rows + kAmxRows * a.stride, a.stride * kA);
+      multiply_add<2, 5, 6>();
+    }
+    if constexpr (kRows > 1 && kColumns > 1) multiply_add<3, 5, 7>();
+  }
+  store<0>(c.data, c.stride * kC);
+  if constexpr (kColumns > 1) store<1>(right, c.stride * kC);
+  if constexpr (kRows > 1) store<2>(below, c.stride * kC);
+  if constexpr (kRows > 1 && kColumns > 1) store<3>(below + kAmxColumns, c.stride * kC);
+}
+
+template <int kRows>
+[[gnu::always_inline]] inline void rows_of_blocks(int64_t columns, int64_t depth, const AmxA& a,
+                                                  AmxB b, AmxC c) {
+  int64_t n = 0;
+  for (; n + 2 * kAmxColumns <= columns; n += 2 * kAmxColumns) {
+    block<kRows, 2>(depth, a, b, c);
+    b.data += 2 * b.panel;
+    c.data += 2 * kAmxColumns;
+  }
+  if (n < columns) block<kRows, 1>(depth, a, b, c);
+}
+
+[[gnu::always_inline]] inline void product(int64_t rows, int64_t columns, int64_t depth,
+                                           const AmxA& a, const AmxB& b, const AmxC& c) {
+  const auto below = [&](int64_t m) { return AmxC{c.data + m * c.stride, c.stride, c.accumulate}; };
+  int64_t m = 0;
+  for (; m + 2 * kAmxRows <= rows; m += 2 * kAmxRows) {
+    rows_of_blocks<2>(columns, depth, {a.data + m * a.stride, a.stride}, b, below(m));
+  }
+  if (m < rows) {
+    rows_of_blocks<1>(columns, depth, {a.data + m * a.stride, a.stride}, b, below(m));
+  }
+}
+
+}  // namespace heddle::amx

@@ -13,18 +13,27 @@ using kernels::AttentionMatrix;
 using kernels::AttentionShape;
 
 // q, k and v (or their gradients) beside one another in [T, 3 * width].
-AttentionInputs parts_of(const Tensor& qkv) {
+template <typename T>
+AttentionInputs<T> parts_of(const Tensor& qkv) {
   const int64_t width = qkv.dim(1) / 3;
   const auto part = [&](int64_t i) {
-    return AttentionMatrix{qkv.data<float>() + i * width, qkv.dim(1)};
+    return AttentionMatrix<T>{qkv.data<T>() + i * width, qkv.dim(1)};
   };
   return {part(0), part(1), part(2)};
+}
+
+// Calls f(T()) with the element type.
+template <typename F>
+void with_type(DType dtype, F&& f) {
+  dtype == DType::kBF16 ? f(BFloat16()) : f(float());
 }
 
 void check_attention(const Tensor& qkv, const Segments& segments, const AttentionOptions& options) {
   check(options.heads > 0 && qkv.ndim() == 2 && qkv.dim(1) % (3 * options.heads) == 0,
         "[attention] qkv has shape {}, with {} heads. Expected [T, 3 * heads * head_dim].",
         qkv.shape(), options.heads);
+  check(qkv.dtype() == DType::kF32 || qkv.dtype() == DType::kBF16,
+        "[attention] qkv is {}. Expected f32 or bf16.", name_of(qkv.dtype()));
   check(segments.rows() == qkv.dim(0),
         "[attention] the segments have {} rows, qkv {}. Expected equal numbers.", segments.rows(),
         qkv.dim(0));
@@ -60,19 +69,23 @@ Tensor attention(const Tensor& qkv, const Segments& segments, const AttentionOpt
     statistics = Tensor::empty({qkv.dim(0), options.heads, 2}, DType::kF32, qkv.device());
   }
   on_device(qkv.device(), [&](auto on) {
-    kernels::attention(on, AttentionShape{segments, segments, head_dim, options}, parts_of(qkv),
-                       {y.data<float>(), width},
-                       statistics.defined() ? statistics.data<float>() : nullptr);
+    with_type(qkv.dtype(), [&]<typename T>(T) {
+      kernels::attention<T>(on, AttentionShape{segments, segments, head_dim, options},
+                            parts_of<T>(qkv), {y.data<T>(), width},
+                            statistics.defined() ? statistics.data<float>() : nullptr);
+    });
   });
   count_products(qkv, segments, 2);
   return record(
       y, {qkv}, [qkv = qkv.detach(), segments, options, statistics, head_dim](const Tensor& dy) {
         Tensor dqkv = Tensor::empty_like(qkv);
         on_device(dy.device(), [&](auto on) {
-          const auto [dq, dk, dv] = parts_of(dqkv);
-          kernels::attention_backward(on, AttentionShape{segments, segments, head_dim, options},
-                                      parts_of(qkv), statistics.data<float>(),
-                                      {dy.data<float>(), dy.dim(1)}, {dq, dk, dv});
+          with_type(qkv.dtype(), [&]<typename T>(T) {
+            const auto [dq, dk, dv] = parts_of<T>(dqkv);
+            kernels::attention_backward<T>(
+                on, AttentionShape{segments, segments, head_dim, options}, parts_of<T>(qkv),
+                statistics.data<float>(), {dy.data<T>(), dy.dim(1)}, {dq, dk, dv});
+          });
         });
         count_products(qkv, segments, 5);
         return Gradients{dqkv};

@@ -20,8 +20,11 @@ struct AttentionOptions {
   int first_head = 0;   // index of the first head in the whole model: it keys dropout
 };
 
-// qkv [T, 3 * heads * head_dim]: q, k and v beside one another, each [heads, head_dim]
-// -> [T, heads * head_dim]. The result of a row depends on its own segment only, bit for bit.
+// qkv [T, 3 * heads * head_dim], f32 or bf16: q, k and v beside one another, each [heads, head_dim]
+// -> [T, heads * head_dim] of the same type. The result of a row depends on its own segment only,
+// bit for bit. With bf16 the softmax and all sums are f32, and results are rounded once, at the
+// end. Where the processor multiplies bf16 (AMX) and head_dim is a multiple of 32, the
+// probabilities and the gradients of the scores are rounded as well before they enter a product.
 // The probability of (query i, key j), counted in the segment, is dropped by 16 bits of Philox(key
 // (seed, kAttentionDropout, layer, head), counter (row key of the segment's first row, step,
 // (i / 8) << 16 | j)): word i % 4, the upper bits if i % 8 < 4, else the lower. With dropout a
@@ -30,14 +33,18 @@ Tensor attention(const Tensor& qkv, const Segments& segments, const AttentionOpt
 
 namespace kernels {
 
+// T, here and below: float or BFloat16.
+//
 // Where q, k and v (or their gradients) lie: `data` at row 0, head 0; heads are head_dim apart.
+template <typename T>
 struct AttentionMatrix {
-  float* data;
-  int64_t stride;  // floats from row to row
+  T* data;
+  int64_t stride;  // elements from row to row
 };
 
+template <typename T>
 struct AttentionInputs {
-  AttentionMatrix q, k, v;
+  AttentionMatrix<T> q, k, v;
 };
 
 // What both passes are given. Queries and keys have segments of their own, so that a query may
@@ -50,16 +57,20 @@ struct AttentionShape {
 };
 
 // output [rows of queries, heads * head_dim]; statistics [rows of queries, heads, 2], or null: the
-// greatest exponent, to base 2, and 1 / the sum of the powers of 2.
-void attention(Cpu, const AttentionShape& shape, const AttentionInputs& inputs,
-               AttentionMatrix output, float* statistics);
+// exponent, to base 2, of what a row's powers were divided by (the greatest of them, or not much
+// more), and 1 / the sum of the powers. For attention_backward() of the same inputs.
+template <typename T>
+void attention(Cpu, const AttentionShape& shape, const AttentionInputs<T>& inputs,
+               AttentionMatrix<T> output, float* statistics);
 
+template <typename T>
 struct AttentionGradients {
-  AttentionMatrix dq, dk, dv;
+  AttentionMatrix<T> dq, dk, dv;
 };
-void attention_backward(Cpu, const AttentionShape& shape, const AttentionInputs& inputs,
-                        const float* statistics, AttentionMatrix doutput,
-                        const AttentionGradients& gradients);
+template <typename T>
+void attention_backward(Cpu, const AttentionShape& shape, const AttentionInputs<T>& inputs,
+                        const float* statistics, AttentionMatrix<T> doutput,
+                        const AttentionGradients<T>& gradients);
 
 }  // namespace kernels
 }  // namespace heddle

@@ -6,16 +6,21 @@
 // Highway includes this file again for each instruction set.
 #include <hwy/foreach_target.h>
 
+#include <algorithm>
+#include <limits>
 #include <numbers>
+#include <optional>
 #include <vector>
 
 #include "framework/device/allocator.h"
+#include "framework/ops/detail/amx.h"
 #include "framework/ops/detail/attention-inl.h"
+#include "framework/ops/detail/attention_bf16-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace heddle::HWY_NAMESPACE {
 
-int64_t attention_scratch(const AttentionUnit& unit, bool backward) {
+int64_t attention_scratch(const AttentionUnit<float>& unit, bool backward) {
   return backward ? backward_floats(unit) : forward_floats(unit);
 }
 
@@ -28,23 +33,67 @@ namespace heddle {
 HWY_EXPORT(attention_scratch);
 HWY_EXPORT(attention_forward);
 HWY_EXPORT(attention_backward);
+HWY_EXPORT(attention_on_tiles);
+HWY_EXPORT(attention_bf16_scratch);
+HWY_EXPORT(attention_bf16_forward);
+HWY_EXPORT(attention_bf16_backward);
 
 namespace {
 
+using kernels::AttentionGradients;
+using kernels::AttentionInputs;
 using kernels::AttentionMatrix;
 using kernels::AttentionShape;
 
-AttentionMatrix at(const AttentionMatrix& m, int64_t row, int64_t column) {
+// What is done for units of each element type, so many heads of a sequence at a time.
+template <typename T>
+struct Kernels;
+
+template <>
+struct Kernels<float> {
+  static constexpr int64_t kMostHeads = 1;
+  static bool on_tiles(int64_t) { return false; }
+  static int64_t scratch(const AttentionUnit<float>& unit, bool backward) {
+    return HWY_DYNAMIC_DISPATCH(attention_scratch)(unit, backward);
+  }
+  static void forward(const AttentionUnit<float>& unit, int64_t, float* scratch) {
+    HWY_DYNAMIC_DISPATCH(attention_forward)(unit, scratch);
+  }
+  static void backward(const AttentionUnit<float>& unit, int64_t, float* scratch) {
+    HWY_DYNAMIC_DISPATCH(attention_backward)(unit, scratch);
+  }
+};
+
+template <>
+struct Kernels<BFloat16> {
+  static constexpr int64_t kMostHeads = std::numeric_limits<int64_t>::max();
+  static bool on_tiles(int64_t head_dim) {
+    return HWY_DYNAMIC_DISPATCH(attention_on_tiles)(head_dim);
+  }
+  static int64_t scratch(const AttentionUnit<BFloat16>& unit, bool backward) {
+    return HWY_DYNAMIC_DISPATCH(attention_bf16_scratch)(unit, backward);
+  }
+  static void forward(const AttentionUnit<BFloat16>& unit, int64_t heads, float* scratch) {
+    HWY_DYNAMIC_DISPATCH(attention_bf16_forward)(unit, heads, scratch);
+  }
+  static void backward(const AttentionUnit<BFloat16>& unit, int64_t heads, float* scratch) {
+    HWY_DYNAMIC_DISPATCH(attention_bf16_backward)(unit, heads, scratch);
+  }
+};
+
+template <typename T>
+AttentionMatrix<T> at(const AttentionMatrix<T>& m, int64_t row, int64_t column) {
   return {m.data ? m.data + row * m.stride + column : nullptr, m.stride};
 }
 
-AttentionUnit make_unit(const AttentionShape& shape, const kernels::AttentionInputs& inputs,
-                        int64_t segment, int64_t head) {
+template <typename T>
+AttentionUnit<T> make_unit(const AttentionShape& shape, const AttentionInputs<T>& inputs,
+                           int64_t segment, int64_t head) {
   const AttentionOptions& options = shape.options;
   const int64_t query = shape.queries.begin(segment);
   const int64_t key = shape.keys.begin(segment);
   const int64_t column = head * shape.head_dim;
-  AttentionUnit unit{};
+  AttentionUnit<T> unit{};
   unit.queries = shape.queries.length(segment);
   unit.keys = shape.keys.length(segment);
   unit.head_dim = shape.head_dim;
@@ -57,10 +106,10 @@ AttentionUnit make_unit(const AttentionShape& shape, const kernels::AttentionInp
   if (options.dropout.active()) {
     unit.mask = DropoutMask(options.dropout, RandomPurpose::kAttentionDropout);
     unit.mask.row_keys += query;
-    const auto layer = static_cast<uint32_t>(options.dropout.layer);
-    unit.mask.key =
-        philox_key(options.dropout.seed, RandomPurpose::kAttentionDropout,
-                   uint64_t{layer} << 32 | static_cast<uint32_t>(options.first_head + head));
+    unit.seed = options.dropout.seed;
+    unit.head = uint64_t{static_cast<uint32_t>(options.dropout.layer)} << 32 |
+                static_cast<uint32_t>(options.first_head + head);
+    unit.draw_by_head();
   }
   return unit;
 }
@@ -98,43 +147,49 @@ std::vector<Task> make_tasks(Cpu on, const AttentionShape& shape) {
 }
 
 // Asks for the rows of a short unit, which the hardware does not foresee: they are far apart.
-void prefetch(const AttentionMatrix& m, int64_t rows, int64_t head_dim) {
-  constexpr int64_t kLine = 16;  // floats
+template <typename T>
+void prefetch(const AttentionMatrix<T>& m, int64_t rows, int64_t head_dim) {
+  constexpr int64_t kLine = 64 / sizeof(T);
   if (rows > 64) return;
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t c = 0; c < head_dim; c += kLine) __builtin_prefetch(m.data + row * m.stride + c);
   }
 }
 
-// Calls run(unit, segment, head, scratch) for every unit of a task, for all tasks.
-template <typename Run>
-void for_units(Cpu on, const AttentionShape& shape, const kernels::AttentionInputs& inputs,
-               bool backward, Run&& run) {
+// Calls run(unit, segment, head, count, scratch), of `count` heads from that one on, until all
+// units of a task are done, for all tasks.
+template <typename T, typename Run>
+void for_units(Cpu on, const AttentionShape& shape, const AttentionInputs<T>& inputs, bool backward,
+               Run&& run) {
   const std::vector<Task> tasks = make_tasks(on, shape);
+  const bool on_tiles = Kernels<T>::on_tiles(shape.head_dim);
   const int64_t heads = shape.options.heads;
   on.parallel_for(static_cast<int64_t>(tasks.size()), [&](int64_t t) {
     const Task& task = tasks[static_cast<size_t>(t)];
+    std::optional<AmxTiles> tiles;
+    if (on_tiles) tiles.emplace();
     std::shared_ptr<std::byte> scratch;
     int64_t room = 0;
-    for (int64_t i = task.begin; i < task.end; ++i) {
-      const int64_t segment = i / heads;
+    for (int64_t i = task.begin, count = 1; i < task.end; i += count) {
+      const int64_t segment = i / heads, head = i % heads;
+      count = std::min({heads - head, task.end - i, Kernels<T>::kMostHeads});
       if (shape.queries.length(segment) == 0) continue;
-      AttentionUnit unit = make_unit(shape, inputs, segment, i % heads);
-      const int64_t needed = HWY_DYNAMIC_DISPATCH(attention_scratch)(unit, backward);
+      AttentionUnit<T> unit = make_unit(shape, inputs, segment, head);
+      const int64_t needed = Kernels<T>::scratch(unit, backward);
       if (needed > room) {
         scratch.reset();
         scratch = allocate(needed * static_cast<int64_t>(sizeof(float)));
         room = needed;
       }
-      if (i + 1 < task.end) {
-        const int64_t next = (i + 1) / heads, column = (i + 1) % heads * shape.head_dim;
+      if (i + count < task.end) {
+        const int64_t next = (i + count) / heads, column = (i + count) % heads * shape.head_dim;
         prefetch(at(inputs.q, shape.queries.begin(next), column), shape.queries.length(next),
                  shape.head_dim);
-        for (const AttentionMatrix& m : {inputs.k, inputs.v}) {
+        for (const AttentionMatrix<T>& m : {inputs.k, inputs.v}) {
           prefetch(at(m, shape.keys.begin(next), column), shape.keys.length(next), shape.head_dim);
         }
       }
-      run(unit, segment, i % heads, reinterpret_cast<float*>(scratch.get()));
+      run(unit, segment, head, count, reinterpret_cast<float*>(scratch.get()));
     }
   });
 }
@@ -143,24 +198,28 @@ void for_units(Cpu on, const AttentionShape& shape, const kernels::AttentionInpu
 
 namespace kernels {
 
-void attention(Cpu on, const AttentionShape& shape, const AttentionInputs& inputs,
-               AttentionMatrix output, float* statistics) {
+template <typename T>
+void attention(Cpu on, const AttentionShape& shape, const AttentionInputs<T>& inputs,
+               AttentionMatrix<T> output, float* statistics) {
   const int64_t heads = shape.options.heads;
-  const auto run = [&](AttentionUnit& unit, int64_t segment, int64_t head, float* scratch) {
+  const auto run = [&](AttentionUnit<T>& unit, int64_t segment, int64_t head, int64_t count,
+                       float* scratch) {
     const int64_t row = shape.queries.begin(segment);
     unit.output = at(output, row, head * shape.head_dim);
     unit.statistics = statistics ? statistics + 2 * (row * heads + head) : nullptr;
     unit.statistics_stride = 2 * heads;
-    HWY_DYNAMIC_DISPATCH(attention_forward)(unit, scratch);
+    Kernels<T>::forward(unit, count, scratch);
   };
   for_units(on, shape, inputs, false, run);
 }
 
-void attention_backward(Cpu on, const AttentionShape& shape, const AttentionInputs& inputs,
-                        const float* statistics, AttentionMatrix doutput,
-                        const AttentionGradients& gradients) {
+template <typename T>
+void attention_backward(Cpu on, const AttentionShape& shape, const AttentionInputs<T>& inputs,
+                        const float* statistics, AttentionMatrix<T> doutput,
+                        const AttentionGradients<T>& gradients) {
   const int64_t heads = shape.options.heads;
-  const auto run = [&](AttentionUnit& unit, int64_t segment, int64_t head, float* scratch) {
+  const auto run = [&](AttentionUnit<T>& unit, int64_t segment, int64_t head, int64_t count,
+                       float* scratch) {
     const int64_t row = shape.queries.begin(segment);
     const int64_t key = shape.keys.begin(segment);
     const int64_t column = head * shape.head_dim;
@@ -170,10 +229,21 @@ void attention_backward(Cpu on, const AttentionShape& shape, const AttentionInpu
     unit.dq = at(gradients.dq, row, column);
     unit.dk = at(gradients.dk, key, column);
     unit.dv = at(gradients.dv, key, column);
-    HWY_DYNAMIC_DISPATCH(attention_backward)(unit, scratch);
+    Kernels<T>::backward(unit, count, scratch);
   };
   for_units(on, shape, inputs, true, run);
 }
+
+template void attention(Cpu, const AttentionShape&, const AttentionInputs<float>&,
+                        AttentionMatrix<float>, float*);
+template void attention(Cpu, const AttentionShape&, const AttentionInputs<BFloat16>&,
+                        AttentionMatrix<BFloat16>, float*);
+template void attention_backward(Cpu, const AttentionShape&, const AttentionInputs<float>&,
+                                 const float*, AttentionMatrix<float>,
+                                 const AttentionGradients<float>&);
+template void attention_backward(Cpu, const AttentionShape&, const AttentionInputs<BFloat16>&,
+                                 const float*, AttentionMatrix<BFloat16>,
+                                 const AttentionGradients<BFloat16>&);
 
 }  // namespace kernels
 }  // namespace heddle

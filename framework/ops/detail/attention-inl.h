@@ -19,7 +19,7 @@ namespace heddle::HWY_NAMESPACE {
 
 // Queries of a block: a multiple of 24 (whole tiles, and whole groups of 8 for dropout), as many as
 // fit `floats` with a row of scores each. A function of the sequence's length alone.
-HWY_INLINE int64_t block_rows(const AttentionUnit& u, int64_t floats) {
+HWY_INLINE int64_t block_rows(const AttentionUnit<float>& u, int64_t floats) {
   const int64_t fitting = floats / round_up(u.keys, lanes()) / 24 * 24;
   const int64_t rows = fitting < 24 ? 24 : fitting;
   return rows < u.queries ? rows : u.queries;
@@ -29,7 +29,7 @@ constexpr int64_t kForwardScores = 6144;   // floats: 24 KiB
 constexpr int64_t kBackwardScores = 4096;  // of each of two
 
 // B as it lies, where reading it in place is as good as a packed copy: few rows, whole vectors.
-HWY_INLINE TileB rows_as_panels(const kernels::AttentionMatrix& m, int64_t n, int64_t d,
+HWY_INLINE TileB rows_as_panels(const kernels::AttentionMatrix<float>& m, int64_t n, int64_t d,
                                 float* room) {
   if (n <= 32 && d % lanes() == 0) return {m.data, m.stride, 2 * lanes()};
   return pack_rows(m.data, m.stride, n, d, room);
@@ -127,13 +127,13 @@ HWY_INLINE void for_attention_mask(const DropoutMask& mask, int64_t begin, int64
   }
 }
 
-HWY_INLINE int64_t forward_floats(const AttentionUnit& u) {
+HWY_INLINE int64_t forward_floats(const AttentionUnit<float>& u) {
   const int64_t rows = block_rows(u, kForwardScores);
   return panel_floats(u.head_dim, u.keys) + panel_floats(u.keys, u.head_dim) +
          rows * round_up(u.keys, lanes()) + 2 * round_up(rows, 16);
 }
 
-void attention_forward(const AttentionUnit& u, float* scratch) {
+void attention_forward(const AttentionUnit<float>& u, float* scratch) {
   const F d;
   const Exp2 exp2;
   const int64_t rows = block_rows(u, kForwardScores);
@@ -207,13 +207,13 @@ HWY_INLINE void softmax_backward_row(float* p, float* dp, int64_t width, float k
   }
 }
 
-HWY_INLINE int64_t backward_floats(const AttentionUnit& u) {
+HWY_INLINE int64_t backward_floats(const AttentionUnit<float>& u) {
   return 2 * panel_floats(u.head_dim, u.keys) + panel_floats(u.keys, u.head_dim) +
          2 * panel_floats(u.queries, u.head_dim) +
          2 * block_rows(u, kBackwardScores) * round_up(u.keys, lanes());
 }
 
-void attention_backward(const AttentionUnit& u, float* scratch) {
+void attention_backward(const AttentionUnit<float>& u, float* scratch) {
   const F d;
   const Exp2 exp2;
   const int64_t rows = block_rows(u, kBackwardScores);
@@ -267,7 +267,7 @@ void attention_backward(const AttentionUnit& u, float* scratch) {
     const bool more = begin > 0;
     const int64_t before = more ? u.visible(begin - 1) : 0;
     const auto of_keys = [&](const float* scores, const TileB& b,
-                             const kernels::AttentionMatrix& out) HWY_ATTR {
+                             const kernels::AttentionMatrix<float>& out) HWY_ATTR {
       const TileB here{b.data + begin * b.step, b.step, b.panel};
       const int64_t old = more ? before : keys;
       product(old, u.head_dim, count, {scores, 1, stride}, here, {out.data, out.stride, more});

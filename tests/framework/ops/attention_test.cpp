@@ -4,106 +4,27 @@
 
 #include <cmath>
 
+#include "tests/framework/ops/attention_reference.h"
 #include "tests/support/expect_throw.h"
 #include "tests/support/gradient_check.h"
 
 namespace heddle {
 namespace {
 
-Segments segments_of(const std::vector<int64_t>& lengths, const Device& device = Device::cpu()) {
-  std::vector<int32_t> offsets = {0};
-  for (const int64_t n : lengths) offsets.push_back(offsets.back() + static_cast<int32_t>(n));
-  return Segments::from(offsets, device);
-}
-
-Tensor random_qkv(const std::vector<int64_t>& lengths, int heads, int64_t head_dim) {
-  return random_tensor({segments_of(lengths).rows(), 3 * heads * head_dim}, "qkv", -2, 2);
-}
-
-// The probability's factor: 0 or 1 / (1 - p), from the definition in the header.
-double mask_of(const AttentionOptions& o, int64_t first_row, int64_t head, int64_t i, int64_t j) {
-  if (!o.dropout.active()) return 1;
-  const auto layer = static_cast<uint32_t>(o.dropout.layer);
-  const PhiloxKey key =
-      philox_key(o.dropout.seed, RandomPurpose::kAttentionDropout,
-                 uint64_t{layer} << 32 | static_cast<uint32_t>(o.first_head + head));
-  const auto row_key = static_cast<uint64_t>(o.dropout.row_keys.data<int64_t>()[first_row]);
-  const PhiloxBlock words =
-      philox({static_cast<uint32_t>(row_key), static_cast<uint32_t>(row_key >> 32),
-              static_cast<uint32_t>(o.dropout.step), static_cast<uint32_t>(i / 8 << 16 | j)},
-             key);
-  const uint32_t word = words[static_cast<size_t>(i % 4)];
-  const auto bits = static_cast<int16_t>(i % 8 < 4 ? word >> 16 : word & 0xffff);
-  const long dropped = std::lround(o.dropout.p * 65536);
-  return bits + 32768 >= dropped ? 65536.0 / static_cast<double>(65536 - dropped) : 0.0;
-}
-
-std::vector<double> attention_oracle(const Tensor& qkv, const Segments& segments,
-                                     const AttentionOptions& o) {
-  const int64_t width = qkv.dim(1) / 3;
-  const int64_t d = width / o.heads;
-  std::vector<double> y(static_cast<size_t>(qkv.dim(0) * width), 0.0);
-  const auto at = [&](int64_t row, int64_t part, int64_t head, int64_t c) {
-    return static_cast<double>(qkv.data<float>()[row * 3 * width + part * width + head * d + c]);
-  };
-  for (int64_t s = 0; s < segments.count(); ++s) {
-    const int64_t first = segments.begin(s);
-    const int64_t n = segments.length(s);
-    for (int64_t head = 0; head < o.heads; ++head) {
-      for (int64_t i = 0; i < n; ++i) {
-        const int64_t keys = o.causal ? i + 1 : n;
-        std::vector<double> p(static_cast<size_t>(keys));
-        double sum = 0;
-        for (int64_t j = 0; j < keys; ++j) {
-          double dot = 0;
-          for (int64_t c = 0; c < d; ++c)
-            dot += at(first + i, 0, head, c) * at(first + j, 1, head, c);
-          sum += p[static_cast<size_t>(j)] = std::exp(dot * o.scale);
-        }
-        for (int64_t j = 0; j < keys; ++j) {
-          const double weight = p[static_cast<size_t>(j)] / sum * mask_of(o, first, head, i, j);
-          for (int64_t c = 0; c < d; ++c) {
-            y[static_cast<size_t>((first + i) * width + head * d + c)] +=
-                weight * at(first + j, 2, head, c);
-          }
-        }
-      }
-    }
-  }
-  return y;
-}
-
-struct Case {
-  std::vector<int64_t> lengths;
-  int heads;
-  int64_t head_dim;
-  bool causal;
-  float p;
-};
-
-const std::vector<Case>& cases() {
-  static const std::vector<Case> all = {{{13, 1, 7, 0, 20}, 2, 32, false, 0},
-                                        {{13, 5}, 3, 12, false, 0.3f},
-                                        {{40, 33}, 2, 64, true, 0},
-                                        {{130}, 1, 16, false, 0.2f},
-                                        {{700}, 1, 8, true, 0.1f},
-                                        {{520, 3}, 1, 5, false, 0},
-                                        {{1, 2, 3, 4}, 1, 1, true, 0.5f},
-                                        {{64}, 2, 24, true, 0.25f}};
+const std::vector<AttentionCase>& cases() {
+  static const std::vector<AttentionCase> all = {{{13, 1, 7, 0, 20}, 2, 32, false, 0},
+                                                 {{13, 5}, 3, 12, false, 0.3f},
+                                                 {{40, 33}, 2, 64, true, 0},
+                                                 {{130}, 1, 16, false, 0.2f},
+                                                 {{700}, 1, 8, true, 0.1f},
+                                                 {{520, 3}, 1, 5, false, 0},
+                                                 {{1, 2, 3, 4}, 1, 1, true, 0.5f},
+                                                 {{64}, 2, 24, true, 0.25f}};
   return all;
 }
 
-AttentionOptions options_of(const Case& c) {
-  AttentionOptions o{.heads = c.heads,
-                     .scale = 1 / std::sqrt(static_cast<float>(c.head_dim)),
-                     .causal = c.causal,
-                     .first_head = 3};
-  o.dropout = {.p = c.p, .seed = 5, .step = 9, .layer = 2, .row_keys = row_keys(c.lengths, 70)};
-  return o;
-}
-
 TEST(Attention, ValuesEqualThePlainLoops) {
-  for (const Case& c : cases()) {
+  for (const AttentionCase& c : cases()) {
     const Tensor qkv = random_qkv(c.lengths, c.heads, c.head_dim);
     const Segments segments = segments_of(c.lengths);
     const Tensor y = attention(qkv, segments, options_of(c));
@@ -112,7 +33,7 @@ TEST(Attention, ValuesEqualThePlainLoops) {
 }
 
 TEST(Attention, GradientsEqualFiniteDifferences) {
-  for (const Case& c : cases()) {
+  for (const AttentionCase& c : cases()) {
     const Segments segments = segments_of(c.lengths);
     check_gradients(
         {random_qkv(c.lengths, c.heads, c.head_dim)},
@@ -130,7 +51,7 @@ std::vector<Tensor> forward_backward(const Tensor& qkv, const Segments& segments
 }
 
 TEST(Attention, ThreadsDoNotChangeBits) {
-  for (const Case& c : cases()) {
+  for (const AttentionCase& c : cases()) {
     const Tensor qkv = random_qkv(c.lengths, c.heads, c.head_dim);
     expect_same_bits_on_any_threads([&](const Device& device) {
       return forward_backward(on(device, qkv), segments_of(c.lengths, device), options_of(c));
@@ -139,7 +60,7 @@ TEST(Attention, ThreadsDoNotChangeBits) {
 }
 
 TEST(Attention, BatchMatesDoNotChangeBits) {
-  const Case c{{9, 150, 13}, 2, 32, false, 0.1f};
+  const AttentionCase c{{9, 150, 13}, 2, 32, false, 0.1f};
   const Tensor qkv = random_qkv(c.lengths, c.heads, c.head_dim);
   const AttentionOptions o = options_of(c);
   const auto together = forward_backward(qkv, segments_of(c.lengths), o);

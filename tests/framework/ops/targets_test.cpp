@@ -1,33 +1,16 @@
 // Every instruction set that this machine has computes the same, within rounding: what a kernel
 // does for AVX2 it does for SSE4 and for the baseline.
-#include "framework/ops/detail/simd_targets.h"
-// Highway's own header comes after the choice of targets.
 #include <gtest/gtest.h>
-#include <hwy/highway.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "framework/ops/ops.h"
+#include "tests/framework/ops/forced_target.h"
 #include "tests/support/tensors.h"
 
 namespace heddle {
 namespace {
-
-// While one is alive, kernels run for this instruction set.
-class ForcedTarget {
- public:
-  explicit ForcedTarget(int64_t target) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-  ~ForcedTarget() {
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-  ForcedTarget(const ForcedTarget&) = delete;
-  ForcedTarget& operator=(const ForcedTarget&) = delete;
-};
 
 void add_output_and_gradients(std::vector<Tensor>& all, const std::vector<Tensor>& inputs,
                               const std::function<Tensor(const std::vector<Tensor>&)>& op) {

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "framework/device/work.h"
-#include "framework/ops/cast.h"
 
 namespace heddle {
 namespace {
@@ -58,9 +57,6 @@ void count_products(const Tensor& qkv, const Segments& segments, double products
 
 Tensor attention(const Tensor& qkv, const Segments& segments, const AttentionOptions& options) {
   check_attention(qkv, segments, options);
-  if (qkv.dtype() == DType::kBF16) {
-    return cast(attention(cast(qkv, DType::kF32), segments, options), DType::kBF16);
-  }
   const int64_t width = qkv.dim(1) / 3;
   const int64_t head_dim = width / options.heads;
   Tensor y = Tensor::empty({qkv.dim(0), width}, qkv.dtype(), qkv.device());

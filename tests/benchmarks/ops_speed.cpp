@@ -1,5 +1,6 @@
 // Time of each op at the shapes of MiniLM's fine-tuning (32 sequences of 13 or 14 tokens) and of
-// BERT-base (16 x 128), forward and backward, with what it means in GFLOP/s or GB/s.
+// BERT-base (16 x 128), forward and backward, with what it means in GFLOP/s or GB/s. Attention also
+// in bf16, and for rows of 15 tokens.
 //
 //   ops_speed [threads] [name]      only ops whose name contains `name`
 #include <fmt/format.h>
@@ -43,12 +44,21 @@ class Bench {
   }
 
   void run();
+  void run_attention();
 
  private:
   Tensor random(const Shape& shape, float low = -1, float high = 1) const {
     Tensor t = Tensor::empty(shape, DType::kF32, device_);
     fill_uniform(t.span<float>(), 1, static_cast<uint64_t>(shape.numel()), 0, low, high);
     return t;
+  }
+
+  static Tensor to_bf16(const Tensor& x) {
+    const Tensor y = Tensor::empty(x.shape(), DType::kBF16, x.device());
+    for (int64_t i = 0; i < x.numel(); ++i) {
+      y.data<BFloat16>()[i].bits = f32_to_bf16(x.data<float>()[i]);
+    }
+    return y;
   }
 
   // Best of many runs: this machine is not ours alone.
@@ -75,7 +85,8 @@ class Bench {
             double bytes) {
     report(
         name, [&] { op(inputs); }, flops, bytes);
-    const Tensor dy = random(op(inputs).shape());
+    Tensor dy = random(op(inputs).shape());
+    if (inputs[0].dtype() == DType::kBF16) dy = to_bf16(dy);
     report(
         name + " + backward",
         [&] {
@@ -93,11 +104,8 @@ class Bench {
   Tensor keys_;
 };
 
-void Bench::run() {
-  const int64_t rows = model_.tokens, hidden = model_.hidden;
-  const double floats = static_cast<double>(rows * hidden) * 4;
-  const Dropout drop{.p = 0.1f, .seed = 1, .step = 1, .layer = 1, .row_keys = keys_};
-
+void Bench::run_attention() {
+  const int64_t hidden = model_.hidden;
   double scores = 0;
   for (int64_t s = 0; s < segments_.count(); ++s) {
     scores += static_cast<double>(segments_.length(s) * segments_.length(s));
@@ -105,13 +113,22 @@ void Bench::run() {
   const double attention_flops = 4 * scores * static_cast<double>(hidden);
   AttentionOptions options{.heads = model_.heads,
                            .scale = 1 / std::sqrt(static_cast<float>(hidden / model_.heads))};
-  const Tensor qkv = random({rows, 3 * hidden});
+  const Tensor qkv = random({model_.tokens, 3 * hidden}), qkv_bf16 = to_bf16(qkv);
   const auto attend = [&](const std::vector<Tensor>& in) {
     return attention(in[0], segments_, options);
   };
   both("attention", {qkv}, attend, attention_flops, 0);
-  options.dropout = drop;
+  both("attention, bf16", {qkv_bf16}, attend, attention_flops, 0);
+  options.dropout = {.p = 0.1f, .seed = 1, .step = 1, .layer = 1, .row_keys = keys_};
   both("attention, dropout", {qkv}, attend, attention_flops, 0);
+  both("attention, dropout, bf16", {qkv_bf16}, attend, attention_flops, 0);
+}
+
+void Bench::run() {
+  const int64_t rows = model_.tokens, hidden = model_.hidden;
+  const double floats = static_cast<double>(rows * hidden) * 4;
+  const Dropout drop{.p = 0.1f, .seed = 1, .step = 1, .layer = 1, .row_keys = keys_};
+  run_attention();
 
   const Tensor x = random({rows, hidden}), residual = random({rows, hidden});
   const Tensor gamma = random({hidden}), beta = random({hidden});
@@ -180,8 +197,10 @@ void Bench::run() {
 
 int main(int argc, char** argv) {
   ThreadPool pool(argc > 1 ? std::atoi(argv[1]) : 1);
+  const std::string only = argc > 2 ? argv[2] : "";
+  Bench({"minilm-15", 29, 432, 384, 12, 1536}, pool, only).run_attention();
   for (const Model& model :
        {Model{"minilm", 32, 432, 384, 12, 1536}, Model{"bert-base", 16, 2048, 768, 12, 3072}}) {
-    Bench(model, pool, argc > 2 ? argv[2] : "").run();
+    Bench(model, pool, only).run();
   }
 }

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 #include <memory>
+#include <type_traits>
 
 #include "framework/core/error.h"
 #include "framework/device/allocator.h"
@@ -48,6 +49,18 @@ HWY_INLINE int for_merges(int64_t leaf, bool last, Merge merge) {
   }
   return level;
 }
+
+}  // namespace
+}  // namespace heddle::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_TARGET == HWY_AVX3
+#include "framework/ops/detail/weight_gradient_amx-inl.h"
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace heddle::HWY_NAMESPACE {
+namespace {
 
 // Columns [first, first + width) of `from` [rows, columns] as [rows, width] in a row, zeros after
 // the last column.
@@ -215,8 +228,15 @@ void weight_gradient_of(const Cpu& on, const kernels::WeightGradient& g) {
 }
 
 void weight_gradient(const Cpu& on, const kernels::WeightGradient& g) {
-  if (g.type == DType::kBF16) return weight_gradient_of<BFloat16>(on, g);
-  weight_gradient_of<float>(on, g);
+  kernels::WeightGradient left = g;
+#if HWY_TARGET == HWY_AVX3
+  if (g.dw && amx_weight_gradient_fits(g)) {
+    amx_make_dw(on, g);
+    left.dw = nullptr;
+  }
+#endif
+  if (g.type == DType::kBF16) return weight_gradient_of<BFloat16>(on, left);
+  weight_gradient_of<float>(on, left);
 }
 
 }  // namespace

@@ -1,0 +1,201 @@
+// The gradient of a Linear's weight on AMX's tiles: bf16 operands, sums in f32. Included by
+// weight_gradient.cpp where HWY_TARGET is HWY_AVX3, to be called where amx_available().
+#if defined(HEDDLE_OPS_WEIGHT_GRADIENT_AMX_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef HEDDLE_OPS_WEIGHT_GRADIENT_AMX_INL_H_
+#undef HEDDLE_OPS_WEIGHT_GRADIENT_AMX_INL_H_
+#else
+#define HEDDLE_OPS_WEIGHT_GRADIENT_AMX_INL_H_
+#endif
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <bit>
+#include <memory>
+#include <vector>
+
+#include "framework/device/allocator.h"
+#include "framework/ops/detail/amx_tiles-inl.h"
+#include "framework/ops/detail/simd-inl.h"
+#include "framework/ops/detail/weight_gradient.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace heddle::HWY_NAMESPACE {
+namespace {
+
+// Sizes of dw that the tiles divide.
+constexpr int64_t kAmxUnit = 32;
+// A task makes a block of dw: its x stays in L2, its dy in L1.
+constexpr int64_t kAmxOutputs = 32;
+constexpr int64_t kAmxInputs = 128;
+
+// Where each leaf's rows lie among the packed ones: whole tiles, zeros after the last row.
+std::vector<int64_t> padded_leaves(std::span<const int64_t> leaves) {
+  std::vector<int64_t> offsets = {0};
+  for (size_t i = 0; i + 1 < leaves.size(); ++i) {
+    const int64_t rows = leaves[i + 1] - leaves[i];
+    offsets.push_back(offsets.back() + (rows + kAmxDepth - 1) / kAmxDepth * kAmxDepth);
+  }
+  return offsets;
+}
+
+// Two rows of 16 numbers as 16 pairs. `rows` is how many there are.
+HWY_INLINE __m512i pair_rows(const BFloat16* row, int64_t stride, int64_t rows) {
+  if (rows <= 0) return _mm512_setzero_si512();
+  const __m256i first = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row));
+  const __m256i second = rows > 1
+                             ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row + stride))
+                             : _mm256_setzero_si256();
+  const __m512i low = _mm512_cvtepu16_epi32(first);
+  return _mm512_or_si512(low, _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16));
+}
+
+// 16 x 16 pairs to their transpose, in place.
+HWY_INLINE void transpose(__m512i (&v)[16]) {
+  __m512i t[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
+    t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    v[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+    v[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+    v[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+    v[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    t[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88);
+    t[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xdd);
+    t[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
+    t[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xdd);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    v[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
+    v[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
+    v[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
+    v[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
+  }
+}
+
+// dy, transposed, as A: 16 of its columns become rows of `to`.
+void pack_dy(const BFloat16* from, int64_t columns, std::span<const int64_t> leaves,
+             std::span<const int64_t> padded, BFloat16* to, int64_t stride) {
+  for (size_t leaf = 0; leaf + 1 < leaves.size(); ++leaf) {
+    int64_t row = leaves[leaf];
+    for (int64_t k = padded[leaf]; k < padded[leaf + 1]; k += kAmxDepth) {
+      __m512i pairs[16];
+#pragma GCC unroll 16
+      for (int i = 0; i < 16; ++i, row += 2) {
+        pairs[i] = pair_rows(from + row * columns, columns, leaves[leaf + 1] - row);
+      }
+      transpose(pairs);
+#pragma GCC unroll 16
+      for (int i = 0; i < 16; ++i) _mm512_store_si512(to + i * stride + k, pairs[i]);
+    }
+  }
+}
+
+// 16 columns of x as a panel of B.
+void pack_x(const BFloat16* from, int64_t columns, std::span<const int64_t> leaves,
+            std::span<const int64_t> padded, BFloat16* to) {
+  for (size_t leaf = 0; leaf + 1 < leaves.size(); ++leaf) {
+    int64_t row = leaves[leaf];
+    for (int64_t k = padded[leaf]; k < padded[leaf + 1]; k += 2, row += 2, to += 32) {
+      _mm512_store_si512(to, pair_rows(from + row * columns, columns, leaves[leaf + 1] - row));
+    }
+  }
+}
+
+struct AmxOperands {
+  std::vector<int64_t> leaves;  // of the packed rows
+  const BFloat16* dy;           // as A
+  int64_t dy_stride;
+  const BFloat16* x;  // as B
+
+  // One leaf's share of a block of dw.
+  void multiply(int64_t leaf, int64_t output, int64_t input, int64_t inputs, float* to,
+                int64_t stride) const {
+    const auto at = static_cast<size_t>(leaf);
+    const int64_t panel = leaves.back() * kAmxColumns;
+    const BFloat16* b = x + input / kAmxColumns * panel + leaves[at] * kAmxColumns;
+    amx::product(kAmxOutputs, inputs, leaves[at + 1] - leaves[at],
+                 {dy + output * dy_stride + leaves[at], dy_stride}, {b, panel}, {to, stride});
+  }
+};
+
+// A block of dw of several leaves: their sums are merged as they are made.
+void merge_block(const AmxOperands& operands, int64_t leaves, int64_t output, int64_t input,
+                 int64_t inputs, float* to, int64_t stride) {
+  const F d;
+  const int64_t size = kAmxOutputs * inputs;
+  const int64_t levels = std::bit_width(static_cast<uint64_t>(leaves - 1));
+  const std::shared_ptr<std::byte> memory =
+      allocate((levels + 1) * size * static_cast<int64_t>(sizeof(float)));
+  float* sum = reinterpret_cast<float*>(memory.get());
+  const auto kept = [&](int level) { return sum + (level + 1) * size; };
+  for (int64_t leaf = 0; leaf < leaves; ++leaf) {
+    operands.multiply(leaf, output, input, inputs, sum, inputs);
+    const int level = for_merges(leaf, leaf + 1 == leaves, [&](int l) HWY_ATTR {
+      const float* left = kept(l);
+      for (int64_t i = 0; i < size; i += kLanes) {
+        hn::Store(hn::Add(hn::Load(d, left + i), hn::Load(d, sum + i)), d, sum + i);
+      }
+    });
+    if (leaf + 1 < leaves) std::copy_n(sum, size, kept(level));
+  }
+  for (int64_t r = 0; r < kAmxOutputs; ++r) std::copy_n(sum + r * inputs, inputs, to + r * stride);
+}
+
+bool amx_weight_gradient_fits(const kernels::WeightGradient& g) {
+  return g.type == DType::kBF16 && g.outputs % kAmxUnit == 0 && g.inputs % kAmxUnit == 0 &&
+         amx_available();
+}
+
+void amx_make_dw(const Cpu& on, const kernels::WeightGradient& g) {
+  AmxOperands operands{.leaves = padded_leaves(g.leaves)};
+  const int64_t depth = operands.leaves.back();
+  operands.dy_stride = depth + kAmxDepth;  // rows that begin in different sets of the cache
+  const int64_t dy_size = g.outputs * operands.dy_stride;
+  const std::shared_ptr<std::byte> memory =
+      allocate((dy_size + g.inputs * depth) * static_cast<int64_t>(sizeof(BFloat16)));
+  auto* dy = reinterpret_cast<BFloat16*>(memory.get());
+  BFloat16* x = dy + dy_size;
+  operands.dy = dy;
+  operands.x = x;
+  on.parallel_for((g.outputs + g.inputs) / kAmxColumns, [&](int64_t task) {
+    const int64_t column = task * kAmxColumns;
+    if (column < g.outputs) {
+      pack_dy(static_cast<const BFloat16*>(g.dy) + column, g.outputs, g.leaves, operands.leaves,
+              dy + column * operands.dy_stride, operands.dy_stride);
+    } else {
+      const int64_t input = column - g.outputs;
+      pack_x(static_cast<const BFloat16*>(g.x) + input, g.inputs, g.leaves, operands.leaves,
+             x + input * depth);
+    }
+  });
+  const auto leaves = static_cast<int64_t>(g.leaves.size()) - 1;
+  const int64_t out_blocks = g.outputs / kAmxOutputs;
+  // Blocks of the same inputs follow one another.
+  on.parallel_for(out_blocks * divide_up(g.inputs, kAmxInputs), [&](int64_t task) {
+    const AmxTiles tiles;
+    const int64_t output = task % out_blocks * kAmxOutputs;
+    const int64_t input = task / out_blocks * kAmxInputs;
+    const int64_t inputs = std::min(kAmxInputs, g.inputs - input);
+    float* to = g.dw + output * g.inputs + input;
+    if (leaves == 1) {
+      operands.multiply(0, output, input, inputs, to, g.inputs);
+    } else {
+      merge_block(operands, leaves, output, input, inputs, to, g.inputs);
+    }
+  });
+}
+
+}  // namespace
+}  // namespace heddle::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // HEDDLE_OPS_WEIGHT_GRADIENT_AMX_INL_H_

@@ -96,6 +96,8 @@ AttentionUnit<T> make_unit(const AttentionShape& shape, const AttentionInputs<T>
   AttentionUnit<T> unit{};
   unit.queries = shape.queries.length(segment);
   unit.keys = shape.keys.length(segment);
+  unit.query_rows = shape.queries.rows() - query;
+  unit.key_rows = shape.keys.rows() - key;
   unit.head_dim = shape.head_dim;
   unit.scale = options.scale * std::numbers::log2e_v<float>;
   unit.derivative = options.scale;

@@ -59,15 +59,19 @@ HWY_INLINE void transpose_pairs(const BFloat16* const (&rows)[16], int64_t colum
   }
 }
 
-// The rows of x [n, d] as B [d, n], the transpose. Columns from n to the next multiple of 16 are
-// copies of the last.
-HWY_INLINE AmxB pack_transposed_pairs(const Bf16Rows& x, int64_t n, int64_t d, BFloat16* panels) {
+// The rows of x [n, d] as B [d, n], the transpose. The columns from n to the next multiple of 16
+// are rows behind x as far as there are any, `rows` with x's own, and then copies of the last.
+HWY_INLINE AmxB pack_transposed_pairs(const Bf16Rows& x, int64_t n, int64_t rows, int64_t d,
+                                      BFloat16* panels) {
   BFloat16* to = panels;
   for (int64_t j = 0; j < n; j += kAmxColumns) {
-    const BFloat16* rows[16];
-    rows[0] = x.row(j);
-    for (int64_t i = 1; i < 16; ++i) rows[i] = rows[i - 1] + (j + i < n ? x.stride : 0);
-    for (int64_t c = 0; c < d; c += kAmxDepth, to += kAmxTile) transpose_pairs(rows, c, to, 32);
+    const BFloat16* from[16] = {x.row(j)};
+    if (j + kAmxColumns <= rows) {
+      for (int64_t i = 1; i < 16; ++i) from[i] = from[i - 1] + x.stride;
+    } else {
+      for (int64_t i = 1; i < 16; ++i) from[i] = from[i - 1] + (j + i < rows ? x.stride : 0);
+    }
+    for (int64_t c = 0; c < d; c += kAmxDepth, to += kAmxTile) transpose_pairs(from, c, to, 32);
   }
   return {panels, d * kAmxColumns};
 }

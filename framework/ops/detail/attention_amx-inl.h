@@ -24,15 +24,29 @@ HWY_INLINE Bf16Rows rows_of(const kernels::AttentionMatrix<BFloat16>& m, int64_t
   return {m.data + first * m.stride, m.stride};
 }
 
-// 2^x for x <= 127, relative error 1.2e-4: a thirtieth of bf16's. 2^0 is 1.
-HWY_INLINE __m512 coarse_exp2(__m512 x) {
-  constexpr int kFraction = 0x09;  // what is above the next lower integer
-  const __m512 f = _mm512_reduce_ps(x, kFraction);
-  __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(0.07760864257f), f, _mm512_set1_ps(0.22733764648f));
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.69505371094f));
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.0f));
-  return _mm512_scalef_ps(p, x);
-}
+// Scores to powers of 2, 2^(score * scale - exponent), of which none is above 2: relative error
+// 1.2e-4, a thirtieth of bf16's. 2^0 is 1. An object holds what a loop needs in registers.
+struct AmxPowers {
+  HWY_INLINE AmxPowers(float of_scores, __m512 exponent)
+      : scale(_mm512_set1_ps(of_scores)),
+        shift(exponent),
+        c3(_mm512_set1_ps(0.07760864257f)),
+        c2(_mm512_set1_ps(0.22733764648f)),
+        c1(_mm512_set1_ps(0.69505371094f)),
+        c0(_mm512_set1_ps(1.0f)) {}
+
+  HWY_INLINE __m512 operator()(const float* scores) const {
+    constexpr int kFraction = 0x09;  // what is above the next lower integer
+    const __m512 x = _mm512_fmsub_ps(_mm512_load_ps(scores), scale, shift);
+    const __m512 f = _mm512_reduce_ps(x, kFraction);
+    __m512 p = _mm512_fmadd_ps(c3, f, c2);
+    p = _mm512_fmadd_ps(p, f, c1);
+    p = _mm512_fmadd_ps(p, f, c0);
+    return _mm512_scalef_ps(p, x);
+  }
+
+  __m512 scale, shift, c3, c2, c1, c0;
+};
 
 // The first n of 16 lanes; none if n < 0.
 HWY_INLINE __mmask16 first_lanes(int64_t n) {
@@ -53,7 +67,7 @@ HWY_INLINE int64_t amx_block_rows(const Bf16Unit& u) {
 struct AmxForwardRoom {
   AmxForwardRoom(const Bf16Unit& u, float* block)
       : parts(block), rows(amx_block_rows(u)), stride(round_up(u.keys, kAmxDepth)) {
-    exponents = parts.take<float>(rows);
+    exponents = parts.take<float>(round_up(rows, kAmxRows));
     sums = parts.take<float>(rows * kAmxColumns);
     ones = parts.take<BFloat16>(kAmxTile);
     queries = parts.take<BFloat16>(rows * u.head_dim);
@@ -77,12 +91,10 @@ struct AmxForwardRoom {
   BFloat16* values;      // B [keys, head_dim]
 };
 
-// A tile of scores: of up to 16 queries, from `first` on.
+// Up to 16 rows of scores.
 struct AmxScores {
-  int64_t first, rows;
-  float* scores;     // [16, stride]
-  BFloat16* powers;  // [16, stride]
-  int64_t stride;
+  const float* scores;
+  int64_t stride, rows;
 
   const float* row(int64_t i) const { return scores + i * stride; }
 };
@@ -126,36 +138,26 @@ HWY_INLINE float row_exponent(const float* row, int64_t visible, float scale) {
 }
 
 // Scores of a row to powers of 2 in bf16, zero from `visible` to `width`.
-HWY_INLINE void powers_of_row(const float* scores, int64_t visible, int64_t width, float scale,
-                              float exponent, BFloat16* powers) {
-  const __m512 factor = _mm512_set1_ps(scale);
-  const __m512 shift = _mm512_set1_ps(exponent);
-  const auto power = [&](int64_t j) HWY_ATTR {
-    return coarse_exp2(_mm512_fmsub_ps(_mm512_load_ps(scores + j), factor, shift));
-  };
+HWY_INLINE void powers_of_row(const AmxPowers& power, const float* scores, int64_t visible,
+                              int64_t width, BFloat16* powers) {
   int64_t j = 0;
   for (; j + 32 <= visible; j += 32) {
-    _mm512_store_si512(powers + j, round_to_bf16(power(j), power(j + 16)));
+    _mm512_store_si512(powers + j, round_to_bf16(power(scores + j), power(scores + j + 16)));
   }
   if (j < visible) {
-    const __m512 low = _mm512_maskz_mov_ps(first_lanes(visible - j), power(j));
-    __m512 high = _mm512_setzero_ps();
-    if (visible - j > 16) {
-      high = _mm512_maskz_mov_ps(first_lanes(visible - j - 16), power(j + 16));
-    }
+    const __m512 low = _mm512_maskz_mov_ps(first_lanes(visible - j), power(scores + j));
+    const __m512 high = _mm512_maskz_mov_ps(first_lanes(visible - j - 16), power(scores + j + 16));
     _mm512_store_si512(powers + j, round_to_bf16(low, high));
     j += 32;
   }
   for (; j < width; j += 32) _mm512_store_si512(powers + j, _mm512_setzero_si512());
 }
 
-HWY_INLINE void drop_powers(const Bf16Unit& u, const AmxForwardRoom& room, int64_t begin,
-                            int64_t end, int64_t keys) {
-  for_attention_mask(u.mask, begin, end, keys, [&](int64_t i, int64_t j, Keep kept) HWY_ATTR {
-    BFloat16* at = room.powers + i * room.stride + j;
-    const auto mask = static_cast<__mmask16>(kept.raw);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), _mm256_maskz_loadu_epi16(mask, at));
-  });
+// The same where no more than 16 are to be seen and `width` is 32.
+HWY_INLINE void powers_of_short_row(const AmxPowers& power, const float* scores, int64_t visible,
+                                    BFloat16* powers) {
+  const __m512 low = _mm512_maskz_mov_ps(first_lanes(visible), power(scores));
+  _mm512_store_si512(powers, round_to_bf16(low, _mm512_setzero_ps()));
 }
 
 // A block: queries [begin, end), and the keys that the last of them sees.
@@ -168,121 +170,140 @@ struct AmxBlock {
   int64_t width() const { return round_up(visible, kAmxDepth); }
 };
 
-// The sums of the rows' powers, by tiles: in all 16 columns of `sums`.
-HWY_INLINE void sum_powers(const AmxBlock& block, const AmxForwardRoom& room) {
-  amx::product(block.rows(), kAmxColumns, block.width(), {room.powers, room.stride},
-               {room.ones, 0, 0}, {room.sums, kAmxColumns});
-}
-
-// Powers and their sums of a block from its scores.
-HWY_INLINE void softmax_block(const Bf16Unit& u, const AmxBlock& block,
-                              const AmxForwardRoom& room) {
-  const int64_t width = block.width();
-  for (int64_t i = 0; i < block.count(); i += kAmxRows) {
-    const int64_t left = block.count() - i;
-    const AmxScores tile{block.begin + i, left < kAmxRows ? left : kAmxRows,
-                         room.scores + i * room.stride, room.powers + i * room.stride, room.stride};
-    const float exponent = tile_exponent(tile, block.visible, u.scale);
-    for (int64_t r = 0; r < tile.rows; ++r) {
-      room.exponents[i + r] = exponent;
-      powers_of_row(tile.row(r), u.visible(tile.first + r), width, u.scale, exponent,
-                    tile.powers + r * tile.stride);
-    }
-  }
-  sum_powers(block, room);
-  // Rows whose greatest power is so small that its neighbours may have been lost are done again.
-  const __m512 least = _mm512_set1_ps(0x1p-90f);
-  bool again = false;
-  for (int64_t i = 0; i < block.count(); ++i) {
-    const __m512 sum = _mm512_load_ps(room.sums + i * kAmxColumns);
-    if (_mm512_cmp_ps_mask(sum, least, _CMP_LT_OQ) == 0) continue;
-    const float* scores = room.scores + i * room.stride;
-    const int64_t visible = u.visible(block.begin + i);
-    room.exponents[i] = row_exponent(scores, visible, u.scale);
-    powers_of_row(scores, visible, width, u.scale, room.exponents[i],
-                  room.powers + i * room.stride);
-    again = true;
-  }
-  if (again) sum_powers(block, room);
-}
-
-// The heads of a sequence, a block of queries at a time: blocks are started one ahead, so that the
-// processor has something to do while it waits for a product. kHeadDim is the units', or 0: loops
-// over one that the compiler knows vanish.
+// One head's work on a block, in steps. kHeadDim is the unit's, or 0: loops over one that the
+// compiler knows vanish.
 template <int64_t kHeadDim>
-class AmxForward {
- public:
-  AmxForward(const Bf16Unit& first, float* scratch)
-      : d_(kHeadDim > 0 ? kHeadDim : first.head_dim), room_(first, scratch) {
-    clear_pairs(first.keys, d_, room_.values);
-    for (int64_t i = 0; i < kAmxTile; ++i) room_.ones[i] = {f32_to_bf16(1)};
+struct AmxForward {
+  AmxForward(const Bf16Unit& unit, float* scratch) : u(unit), room(unit, scratch) {
+    clear_pairs(u.keys, d(), room.values);
+    for (int64_t i = 0; i < kAmxTile; ++i) room.ones[i] = {f32_to_bf16(1)};
   }
 
-  HWY_INLINE AmxBlock block_at(const Bf16Unit& u, int64_t begin) const {
-    const int64_t end = begin + room_.rows < u.queries ? begin + room_.rows : u.queries;
-    return {begin, end, u.visible(end - 1)};
+  HWY_INLINE int64_t d() const { return kHeadDim > 0 ? kHeadDim : u.head_dim; }
+
+  HWY_INLINE void pack() {
+    keys = pack_transposed_pairs(rows_of(u.k), u.keys, u.key_rows, d(), room.keys);
+    values = pack_pairs(rows_of(u.v), u.keys, d(), room.values);
   }
 
-  // Scores.
-  HWY_INLINE void start(const Bf16Unit& u, const AmxBlock& block) {
-    if (block.begin == 0) {
-      keys_ = pack_transposed_pairs(rows_of(u.k), u.keys, d_, room_.keys);
-      values_ = pack_pairs(rows_of(u.v), u.keys, d_, room_.values);
-    }
+  HWY_INLINE void scores(const AmxBlock& block) {
     const Bf16Rows q = rows_of(u.q, block.begin);
-    const AmxA queries = block.count() == block.rows()
+    // What the last tile reads of other sequences has no part in the rows that are used.
+    const AmxA queries = block.begin + block.rows() <= u.query_rows
                              ? AmxA{q.data, q.stride}
-                             : copy_rows(q, block.count(), d_, room_.queries);
-    amx::product(block.rows(), round_up(block.visible, kAmxColumns), d_, queries, keys_,
-                 {room_.scores, room_.stride});
+                             : copy_rows(q, block.count(), d(), room.queries);
+    amx::product(block.rows(), round_up(block.visible, kAmxColumns), d(), queries, keys,
+                 {room.scores, room.stride});
   }
 
-  // From scores to the output, but for the factors of its rows.
-  HWY_INLINE void go_on(const Bf16Unit& u, const AmxBlock& block) {
-    softmax_block(u, block, room_);
-    if (u.mask.active()) drop_powers(u, room_, block.begin, block.end, block.visible);
-    amx::product(block.rows(), d_, block.width(), {room_.powers, room_.stride}, values_,
-                 {room_.output, d_});
+  HWY_INLINE void powers(const AmxBlock& block) {
+    for (int64_t i = 0; i < block.count(); i += kAmxRows) {
+      const int64_t left = block.count() - i;
+      const AmxScores tile{room.scores + i * room.stride, room.stride,
+                           left < kAmxRows ? left : kAmxRows};
+      const __m512 exponent = _mm512_set1_ps(tile_exponent(tile, block.visible, u.scale));
+      _mm512_store_ps(room.exponents + i, exponent);
+      const AmxPowers power(u.scale, exponent);
+      BFloat16* to = room.powers + i * room.stride;
+      const auto visible = [&](int64_t r) { return u.visible(block.begin + i + r); };
+      if (block.visible <= 16) {
+        for (int64_t r = 0; r < tile.rows; ++r, to += room.stride) {
+          powers_of_short_row(power, tile.row(r), visible(r), to);
+        }
+      } else {
+        for (int64_t r = 0; r < tile.rows; ++r, to += room.stride) {
+          prefetch_next_head(block.begin + i + r);
+          powers_of_row(power, tile.row(r), visible(r), block.width(), to);
+        }
+      }
+    }
   }
 
-  HWY_INLINE void finish(const Bf16Unit& u, const AmxBlock& block) {
+  HWY_INLINE void prefetch_next_head(int64_t row) const {
+    for (const kernels::AttentionMatrix<BFloat16>* m : {&u.q, &u.k, &u.v}) {
+      const BFloat16* from = m->data + row * m->stride + d();
+      for (int64_t c = 0; c < d(); c += 32) {
+        _mm_prefetch(reinterpret_cast<const char*>(from + c), _MM_HINT_T0);
+      }
+    }
+  }
+
+  // The sums of the rows' powers, by a tile of ones: in all 16 columns.
+  HWY_INLINE void sums(const AmxBlock& block) {
+    amx::product(block.rows(), kAmxColumns, block.width(), {room.powers, room.stride},
+                 {room.ones, 0, 0}, {room.sums, kAmxColumns});
+  }
+
+  // Rows whose powers are all so small that some may have been lost are done again, by themselves.
+  HWY_INLINE void repeat_small_rows(const AmxBlock& block) {
+    const __m512 enough = _mm512_set1_ps(0x1p-90f);
+    __m512 least = enough;
+    for (int64_t i = 0; i < block.count(); ++i) {
+      least = _mm512_min_ps(_mm512_load_ps(room.sums + i * kAmxColumns), least);
+    }
+    if (_mm512_cmp_ps_mask(least, enough, _CMP_LT_OQ) == 0) [[likely]]
+      return;
+    for (int64_t i = 0; i < block.count(); ++i) {
+      if (room.sums[i * kAmxColumns] >= 0x1p-90f) continue;
+      const float* scores = room.scores + i * room.stride;
+      const int64_t visible = u.visible(block.begin + i);
+      room.exponents[i] = row_exponent(scores, visible, u.scale);
+      const AmxPowers power(u.scale, _mm512_set1_ps(room.exponents[i]));
+      powers_of_row(power, scores, visible, block.width(), room.powers + i * room.stride);
+    }
+    sums(block);
+  }
+
+  HWY_INLINE void drop(const AmxBlock& block) {
+    const auto body = [&](int64_t i, int64_t j, Keep kept) HWY_ATTR {
+      BFloat16* at = room.powers + i * room.stride + j;
+      const auto mask = static_cast<__mmask16>(kept.raw);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), _mm256_maskz_loadu_epi16(mask, at));
+    };
+    for_attention_mask(u.mask, block.begin, block.end, block.visible, body);
+  }
+
+  HWY_INLINE void output(const AmxBlock& block) {
+    amx::product(block.rows(), d(), block.width(), {room.powers, room.stride}, values,
+                 {room.output, d()});
+  }
+
+  HWY_INLINE void store(const AmxBlock& block) {
     const __m512 kept_scale = _mm512_set1_ps(u.mask.scale);
     for (int64_t i = 0; i < block.count(); ++i) {
-      const __m512 inverse = _mm512_rcp14_ps(_mm512_load_ps(room_.sums + i * kAmxColumns));
+      const __m512 inverse = _mm512_rcp14_ps(_mm512_load_ps(room.sums + i * kAmxColumns));
       if (u.statistics != nullptr) {
         float* to = u.statistics + (block.begin + i) * u.statistics_stride;
-        to[0] = room_.exponents[i];
+        to[0] = room.exponents[i];
         to[1] = _mm512_cvtss_f32(inverse);
       }
-      store_unpaired(room_.output + i * d_, d_, _mm512_mul_ps(inverse, kept_scale),
+      store_unpaired(room.output + i * d(), d(), _mm512_mul_ps(inverse, kept_scale),
                      u.output.data + (block.begin + i) * u.output.stride);
     }
   }
 
- private:
-  const int64_t d_;
-  const AmxForwardRoom room_;
-  AmxB keys_{}, values_{};
+  Bf16Unit u;
+  const AmxForwardRoom room;
+  AmxB keys{}, values{};
 };
 
 template <int64_t kHeadDim>
-void amx_forward_heads(Bf16Unit u, int64_t heads, float* scratch) {
-  AmxForward<kHeadDim> forward(u, scratch);
-  AmxBlock block = forward.block_at(u, 0);
-  forward.start(u, block);
-  for (;;) {
-    forward.go_on(u, block);
-    const Bf16Unit before = u;
-    const AmxBlock block_before = block;
-    const bool next_head = block.end == u.queries;
-    const bool done = next_head && --heads == 0;
-    if (!done) {
-      if (next_head) u.next_head();
-      block = forward.block_at(u, next_head ? 0 : block.end);
-      forward.start(u, block);
+void amx_forward_heads(const Bf16Unit& first, int64_t heads, float* scratch) {
+  AmxForward<kHeadDim> head(first, scratch);
+  for (; heads > 0; --heads, head.u.next_head()) {
+    head.pack();
+    for (int64_t begin = 0; begin < first.queries; begin += head.room.rows) {
+      const int64_t left = first.queries - begin;
+      const int64_t end = begin + (left < head.room.rows ? left : head.room.rows);
+      const AmxBlock block{begin, end, first.visible(end - 1)};
+      head.scores(block);
+      head.powers(block);
+      head.sums(block);
+      head.repeat_small_rows(block);
+      if (first.mask.active()) head.drop(block);
+      head.output(block);
+      head.store(block);
     }
-    forward.finish(before, block_before);
-    if (done) return;
   }
 }
 

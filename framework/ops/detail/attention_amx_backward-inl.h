@@ -108,15 +108,12 @@ HWY_INLINE AmxStripSums powers_strip(const Bf16Unit& u, const AmxBackwardRoom& r
   for (int64_t i = 0; i < strip.queries; ++i) {
     exponents[i] = u.statistics[(strip.first + i) * u.statistics_stride];
   }
-  const __m512 shift = _mm512_load_ps(exponents);
-  const __m512 scale = _mm512_set1_ps(u.scale);
+  const AmxPowers power_of(u.scale, _mm512_load_ps(exponents));
   const bool drops = u.mask.active();
   __m512 sum = _mm512_setzero_ps(), inner = _mm512_setzero_ps();
   for (int64_t j = 0; j < strip.keys; ++j) {
     float* at = room.powers + j * kStrip;
-    const __m512 power =
-        _mm512_maskz_mov_ps(queries_of_key(u, strip, j),
-                            coarse_exp2(_mm512_fmsub_ps(_mm512_load_ps(at), scale, shift)));
+    const __m512 power = _mm512_maskz_mov_ps(queries_of_key(u, strip, j), power_of(at));
     _mm512_store_ps(at, power);
     sum = _mm512_add_ps(sum, power);
     const auto kept = static_cast<__mmask16>(drops ? room.kept[j] : 0xffffu);
@@ -204,8 +201,8 @@ HWY_INLINE void amx_backward_head(const Bf16Unit& u, const AmxBackwardRoom& room
     const int64_t count = end - begin;
     const int64_t seen = u.visible(end - 1);
     const Bf16Rows q = rows_of(u.q, begin), dy = rows_of(u.output, begin);
-    const AmxB queries = pack_transposed_pairs(q, count, d, room.queries);
-    const AmxB doutput = pack_transposed_pairs(dy, count, d, room.doutput);
+    const AmxB queries = pack_transposed_pairs(q, count, count, d, room.queries);
+    const AmxB doutput = pack_transposed_pairs(dy, count, count, d, room.doutput);
     for (int64_t i = 0; i < count; i += kStrip) {
       const int64_t left = count - i < kStrip ? count - i : kStrip;
       const AmxStrip strip{begin + i, i, left, u.visible(begin + i + left - 1)};

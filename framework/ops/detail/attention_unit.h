@@ -12,8 +12,9 @@ namespace heddle {
 template <typename T>  // float or BFloat16
 struct AttentionUnit {
   int64_t queries, keys, head_dim;
-  float scale;       // of the scores, to the exponent of 2
-  float derivative;  // of the scaled scores with respect to the scores
+  int64_t query_rows, key_rows;  // that there are, with those of sequences behind this one
+  float scale;                   // of the scores, to the exponent of 2
+  float derivative;              // of the scaled scores with respect to the scores
   bool causal;
   kernels::AttentionMatrix<T> q, k, v;
   float* statistics;  // two a row, `statistics_stride` apart; or null

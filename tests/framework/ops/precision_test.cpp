@@ -229,5 +229,13 @@ TEST(Backward, GradientsOfBF16AreAdded) {
   EXPECT_EQ(variable_state(x).gradient.values.dtype(), DType::kBF16);
 }
 
+TEST(Backward, RefusesGradientsOfTwoTypes) {
+  const Tensor x = variable(noise({2}, 1));
+  const Tensor y = record(Tensor::zeros({2}), {x, x}, [](const Tensor&) {
+    return Gradients{Tensor::zeros({2}), Tensor::zeros({2}, DType::kBF16)};
+  });
+  EXPECT_INVALID(backward(y, Tensor::zeros({2})), "gradients of types f32 and bf16 meet");
+}
+
 }  // namespace
 }  // namespace heddle

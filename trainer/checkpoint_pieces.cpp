@@ -51,6 +51,7 @@ std::vector<Holders> all_pieces(Communicator& world, const std::vector<HeldPiece
 std::vector<HeldPiece> held_weights(const NamedParameters& parameters) {
   std::vector<HeldPiece> held;
   for (const auto& [name, parameter] : parameters) {
+    parameter->apply_pending();
     held.push_back({"weights/" + name, parameter, 0, parameter->value.span<float>()});
   }
   return held;

@@ -60,6 +60,7 @@ std::vector<WholeTensor> whole_tensors(const ParameterArena& arena, Communicator
               Shard{static_cast<int>(shard[0]), shard[1], shard[2], static_cast<int>(shard[3])});
     }
   }
+  arena.apply_pending();
   for (const ParameterArena::Entry& entry : arena.entries()) {
     tensor_named(entry.name, entry.parameter->whole_shape())
         .values.push_back(entry.parameter->value.span<const float>());

@@ -57,6 +57,7 @@ StepVerifier::StepVerifier(const TrainingModel& model, const GradientArena& grad
 
 void StepVerifier::copy_weights() {
   const auto& mine = model_.arena->entries();
+  model_.arena->apply_pending();
   size_t to = 0;
   for (size_t begin = 0, end = 0; begin < mine.size(); begin = end) {
     while (end < mine.size() && mine[end].name == mine[begin].name) ++end;
@@ -165,6 +166,7 @@ void StepVerifier::check_activations(const Step& step) const {
 
 void check_replicas(const ParameterArena& arena, const Mesh& mesh) {
   std::string hashes;
+  arena.apply_pending();
   for (const ParameterArena::Entry& entry : arena.entries()) {
     hashes += hash_hex(std::as_bytes(entry.parameter->value.span<const float>()));
   }

@@ -34,6 +34,15 @@ ParameterArena::ParameterArena(Module& module, const Device& device) {
   }
 }
 
+const Tensor& ParameterArena::values() const {
+  apply_pending();
+  return flat_;
+}
+
+void ParameterArena::apply_pending() const {
+  for (const Entry& entry : entries_) entry.parameter->apply_pending();
+}
+
 NamedParameters ParameterArena::parameters() const {
   NamedParameters parameters;
   for (const Entry& entry : entries_) parameters.emplace_back(entry.name, entry.parameter);

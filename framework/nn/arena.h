@@ -33,7 +33,11 @@ class ParameterArena {
   const Device& device() const { return flat_.device(); }
   // Floats in a flat block; entries start on multiples of 16, gaps are zero.
   int64_t size() const { return flat_.numel(); }
-  const Tensor& values() const { return flat_; }
+  // Up to date; until the next step of an optimizer.
+  const Tensor& values() const;
+  // Brings all tables up to date that an optimizer is behind with: before their values are read
+  // or written.
+  void apply_pending() const;
   Tensor zeros_flat() const { return Tensor::zeros({size()}, DType::kF32, flat_.device()); }
 
  private:

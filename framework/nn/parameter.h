@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,16 @@ struct Shard {
   int blocks = 1;
 
   bool operator==(const Shard&) const = default;
+};
+
+// Updates of a table's rows that an optimizer has put off until somebody reads the rows.
+class PendingUpdates {
+ public:
+  virtual ~PendingUpdates() = default;
+  // All of them.
+  virtual void apply() = 0;
+  // Those of some rows of the whole table, in any order; rows that are not here are passed over.
+  virtual void apply(std::span<const int32_t> rows) = 0;
 };
 
 // A parameter knows its whole shape and its shard; `value` is the shard, undefined until an arena
@@ -59,6 +70,15 @@ class Parameter {
 
   Tensor value;
   PackedWeight packed;  // of `value`, which may then be undefined; see pack_weights
+
+  // Of a row-sparse table in training, or null; not owned. Whoever reads `value` says so before.
+  PendingUpdates* pending = nullptr;
+  void apply_pending() const {
+    if (pending) pending->apply();
+  }
+  void apply_pending(std::span<const int32_t> rows) const {
+    if (pending) pending->apply(rows);
+  }
 
  private:
   Shape whole_;

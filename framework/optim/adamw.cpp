@@ -13,35 +13,6 @@
 #include "framework/ops/detail/parallel_rows.h"
 #include "framework/ops/detail/simd-inl.h"
 
-#ifndef HEDDLE_OPTIM_ADAMW_
-#define HEDDLE_OPTIM_ADAMW_
-namespace heddle {
-
-// A step's numbers as the kernel uses them: made in double, rounded once.
-struct AdamWFactors {
-  float decay;       // 1 - lr * weight_decay
-  float to_m, to_v;  // 1 - beta
-  float keep_v;      // beta2
-  float root;        // 1 / sqrt(1 - beta2^step)
-  float eps;
-  float rate;  // lr / (1 - beta1^step)
-  float gradient_scale;
-
-  explicit AdamWFactors(const AdamWStep& s)
-      : decay(static_cast<float>(1.0 - s.lr * s.weight_decay)),
-        to_m(static_cast<float>(1.0 - s.beta1)),
-        to_v(static_cast<float>(1.0 - s.beta2)),
-        keep_v(static_cast<float>(s.beta2)),
-        root(static_cast<float>(1.0 /
-                                std::sqrt(1.0 - std::pow(s.beta2, static_cast<double>(s.step))))),
-        eps(static_cast<float>(s.eps)),
-        rate(static_cast<float>(s.lr / (1.0 - std::pow(s.beta1, static_cast<double>(s.step))))),
-        gradient_scale(s.gradient_scale) {}
-};
-
-}  // namespace heddle
-#endif
-
 HWY_BEFORE_NAMESPACE();
 namespace heddle::HWY_NAMESPACE {
 
@@ -73,40 +44,73 @@ void adamw_span(float* weight, const float* gradient, float* m, float* v, int64_
   });
 }
 
-void adamw_zero_span(float* weight, float* m, float* v, int64_t n, const AdamWFactors& f) {
+// Calls body(i) for blocks of kAtOnce whole vectors of [0, n), and returns where they end. A
+// vector's steps wait for each other; several vectors do not.
+constexpr int64_t kAtOnce = 4;
+
+template <typename Body>
+HWY_INLINE int64_t for_blocks(int64_t n, Body&& body) {
+  const int64_t block = kAtOnce * lanes();
+  int64_t i = 0;
+  for (; i + block <= n; i += block) body(i);
+  return i;
+}
+
+void missed_span(float* weight, float* m, float* v, int64_t n,
+                 std::span<const AdamWFactors> steps) {
   const F d;
-  for_vectors(n, [&](int64_t, auto load, auto store) HWY_ATTR {
-    const AdamWState s = adamw_step({load(weight), load(m), load(v)}, hn::Zero(d), f);
-    store(s.weight, weight);
-    store(s.m, m);
-    store(s.v, v);
+  const int64_t done = for_blocks(n, [&](int64_t i) HWY_ATTR {
+    AdamWState s[kAtOnce];
+    for (int64_t b = 0; b < kAtOnce; ++b) {
+      const int64_t at = i + b * lanes();
+      s[b] = {hn::LoadU(d, weight + at), hn::LoadU(d, m + at), hn::LoadU(d, v + at)};
+    }
+    for (const AdamWFactors& f : steps) {
+      for (AdamWState& one : s) one = adamw_step(one, hn::Zero(d), f);
+    }
+    for (int64_t b = 0; b < kAtOnce; ++b) {
+      const int64_t at = i + b * lanes();
+      hn::StoreU(s[b].weight, d, weight + at);
+      hn::StoreU(s[b].m, d, m + at);
+      hn::StoreU(s[b].v, d, v + at);
+    }
+  });
+  for_vectors(n - done, [&](int64_t, auto load, auto store) HWY_ATTR {
+    AdamWState s = {load(weight + done), load(m + done), load(v + done)};
+    for (const AdamWFactors& f : steps) s = adamw_step(s, hn::Zero(d), f);
+    store(s.weight, weight + done);
+    store(s.m, m + done);
+    store(s.v, v + done);
   });
 }
 
-// What adamw_zero_span does to the weight where m and v are 0.
-void decay_span(float* weight, int64_t n, float decay) {
+// What missed_span does to the weight where m and v are 0.
+void decay_span(float* weight, int64_t n, std::span<const AdamWFactors> steps) {
   const F d;
-  for_vectors(n, [&](int64_t, auto load, auto store)
-                     HWY_ATTR { store(hn::Mul(load(weight), hn::Set(d, decay)), weight); });
+  const int64_t done = for_blocks(n, [&](int64_t i) HWY_ATTR {
+    Vec w[kAtOnce];
+    for (int64_t b = 0; b < kAtOnce; ++b) w[b] = hn::LoadU(d, weight + i + b * lanes());
+    for (const AdamWFactors& f : steps) {
+      for (Vec& one : w) one = hn::Mul(one, hn::Set(d, f.decay));
+    }
+    for (int64_t b = 0; b < kAtOnce; ++b) hn::StoreU(w[b], d, weight + i + b * lanes());
+  });
+  for_vectors(n - done, [&](int64_t, auto load, auto store) HWY_ATTR {
+    Vec w = load(weight + done);
+    for (const AdamWFactors& f : steps) w = hn::Mul(w, hn::Set(d, f.decay));
+    store(w, weight + done);
+  });
 }
 
-void adamw_rows(const kernels::AdamWTable& t, int64_t begin, int64_t end, const AdamWFactors& f) {
-  const int64_t* const first = t.ids.data();
-  const int64_t* const last = first + t.ids.size();
-  const int64_t* next = std::lower_bound(first, last, begin);
-  for (int64_t row = begin; row < end; ++row) {
-    const int64_t at = row * t.width;
-    float* weight = t.weight.data() + at;
-    float* m = t.m.data() + at;
-    float* v = t.v.data() + at;
-    if (next != last && *next == row) {
-      adamw_span(weight, t.gradient.data() + (next - first) * t.width, m, v, t.width, f);
-      ++next;
-    } else if (!t.at_rest[static_cast<size_t>(row)]) {
-      adamw_zero_span(weight, m, v, t.width, f);
-    } else if (f.decay != 1) {
-      decay_span(weight, t.width, f.decay);
+void adamw_rows(std::span<const kernels::AdamWRow> rows, int64_t width) {
+  for (const kernels::AdamWRow& row : rows) {
+    const auto missed = row.steps.first(row.steps.size() - (row.gradient ? 1 : 0));
+    if (!row.at_rest) {
+      if (!missed.empty()) missed_span(row.weight, row.m, row.v, width, missed);
+    } else if (std::ranges::any_of(missed, [](auto& f) { return f.decay != 1; })) {
+      decay_span(row.weight, width, missed);
     }
+    if (row.gradient) adamw_span(row.weight, row.gradient, row.m, row.v, width, row.steps.back());
   }
 }
 
@@ -119,6 +123,19 @@ namespace heddle {
 HWY_EXPORT(adamw_span);
 HWY_EXPORT(adamw_rows);
 
+AdamWFactors::AdamWFactors(const AdamWStep& s)
+    : decay(static_cast<float>(1.0 - s.lr * s.weight_decay)),
+      to_m(static_cast<float>(1.0 - s.beta1)),
+      to_v(static_cast<float>(1.0 - s.beta2)),
+      keep_v(static_cast<float>(s.beta2)),
+      root(static_cast<float>(1.0 /
+                              std::sqrt(1.0 - std::pow(s.beta2, static_cast<double>(s.step))))),
+      eps(static_cast<float>(s.eps)),
+      rate(static_cast<float>(s.lr / (1.0 - std::pow(s.beta1, static_cast<double>(s.step))))),
+      gradient_scale(s.gradient_scale) {
+  check(s.step >= 1, "[adamw] step {}. Expected 1 or more.", s.step);
+}
+
 namespace kernels {
 
 void adamw_update(Cpu on, std::span<float> weight, std::span<const float> gradient,
@@ -126,7 +143,6 @@ void adamw_update(Cpu on, std::span<float> weight, std::span<const float> gradie
   check(gradient.size() == weight.size() && m.size() == weight.size() && v.size() == weight.size(),
         "[adamw] {} weights, {} gradients, {} and {} moments. Expected equal numbers.",
         weight.size(), gradient.size(), m.size(), v.size());
-  check(step.step >= 1, "[adamw] step {}. Expected 1 or more.", step.step);
   const AdamWFactors factors(step);
   parallel_rows(on, static_cast<int64_t>(weight.size()), 2, [&](int64_t begin, int64_t end) {
     HWY_DYNAMIC_DISPATCH(adamw_span)
@@ -135,24 +151,14 @@ void adamw_update(Cpu on, std::span<float> weight, std::span<const float> gradie
   });
 }
 
-void adamw_update_rows(Cpu on, const AdamWTable& t, const AdamWStep& step) {
-  const auto rows = static_cast<int64_t>(t.at_rest.size());
-  const auto ids = static_cast<int64_t>(t.ids.size());
-  const auto count = static_cast<int64_t>(t.weight.size());
-  check(t.m.size() == t.weight.size() && t.v.size() == t.weight.size() && count == rows * t.width,
-        "[adamw] {} weights, {} and {} moments in {} rows of {}. Expected equal numbers.", count,
-        t.m.size(), t.v.size(), rows, t.width);
-  check(static_cast<int64_t>(t.gradient.size()) == ids * t.width,
-        "[adamw] {} gradients for {} rows of {}.", t.gradient.size(), ids, t.width);
-  check(ids == 0 || (t.ids.front() >= 0 && t.ids.back() < rows),
-        "[adamw] gradients of rows {} to {}. Expected rows from 0 to {}.",
-        ids == 0 ? 0 : t.ids.front(), ids == 0 ? 0 : t.ids.back(), rows - 1);
-  check(step.step >= 1, "[adamw] step {}. Expected 1 or more.", step.step);
-  const AdamWFactors factors(step);
-  check(factors.eps > 0, "[adamw] eps {}. Expected more than 0: rows at rest would move.",
-        step.eps);
-  parallel_rows(on, rows, 2 * t.width, [&](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(adamw_rows)(t, begin, end, factors);
+void adamw_update_rows(Cpu on, std::span<const AdamWRow> rows, int64_t width) {
+  int64_t steps = 0;
+  for (const AdamWRow& row : rows) steps += static_cast<int64_t>(row.steps.size());
+  const auto count = static_cast<int64_t>(rows.size());
+  const int64_t cost = 4 * width * steps / std::max<int64_t>(1, count);
+  parallel_rows(on, count, cost, [&](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(adamw_rows)
+    (rows.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)), width);
   });
 }
 

@@ -24,6 +24,19 @@ struct AdamWStep {
   float gradient_scale = 1;  // multiplies the gradient: clipping and loss scaling
 };
 
+// A step's numbers as the kernels use them: made in double, rounded once.
+struct AdamWFactors {
+  explicit AdamWFactors(const AdamWStep& step);
+
+  float decay;       // 1 - lr * weight_decay
+  float to_m, to_v;  // 1 - beta
+  float keep_v;      // beta2
+  float root;        // 1 / sqrt(1 - beta2^step)
+  float eps;
+  float rate;  // lr / (1 - beta1^step)
+  float gradient_scale;
+};
+
 namespace kernels {
 
 // weight -= lr * weight_decay * weight; m and v are moved towards the gradient and its square;
@@ -31,18 +44,17 @@ namespace kernels {
 void adamw_update(Cpu, std::span<float> weight, std::span<const float> gradient, std::span<float> m,
                   std::span<float> v, const AdamWStep& step);
 
-// A table [rows, width] of which few rows have a gradient: an embedding.
-struct AdamWTable {
-  std::span<float> weight, m, v;
-  int64_t width = 0;
-  std::span<const int64_t> ids;      // the rows with a gradient, rising
-  std::span<const float> gradient;   // [ids, width]
-  std::span<const uint8_t> at_rest;  // [rows]: not 0 says that all of a row's m and v are 0
+// A row of a table and the steps that it is behind.
+struct AdamWRow {
+  float *weight, *m, *v;                // [width]
+  std::span<const AdamWFactors> steps;  // in their order; eps is more than 0
+  const float* gradient = nullptr;      // [width], of the last step; it is 0 in the others
+  bool at_rest = false;                 // all of m and v are 0 before
 };
 
-// The dense update, bit for bit, with a gradient of 0 for the other rows. Those at rest only decay:
-// their m and v are neither read nor written.
-void adamw_update_rows(Cpu, const AdamWTable& table, const AdamWStep& step);
+// adamw_update() of each row for each of its steps, bit for bit. While a row is at rest it only
+// decays: its m and v are neither read nor written.
+void adamw_update_rows(Cpu, std::span<const AdamWRow> rows, int64_t width);
 
 }  // namespace kernels
 }  // namespace heddle

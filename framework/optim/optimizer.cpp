@@ -1,7 +1,6 @@
 #include "framework/optim/optimizer.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -89,16 +88,36 @@ Optimizer::Optimizer(const ParameterArena& parameters, GradientArena& gradients,
   if (options_.kind == OptimizerOptions::Kind::kAdamW) {
     add_state("adam_m");
     add_state("adam_v");
-    for (const Entry& entry : entries_) {
-      if (!entry.gradient.sparse) continue;
-      at_rest_.resize(std::max(at_rest_.size(), static_cast<size_t>(entry.gradient.offset) + 1));
-      const int64_t width = entry.gradient.parameter->parameter->shape()[1];
-      at_rest_[static_cast<size_t>(entry.gradient.offset)].assign(
-          static_cast<size_t>((entry.last - entry.first) / width), 1);
-    }
+    if (!parameters.device().is_meta()) make_tables();
   } else if (options_.momentum > 0) {
     add_state("momentum");
   }
+}
+
+Optimizer::~Optimizer() {
+  for (const auto& table : tables_) table->apply();
+  for (const Entry& entry : entries_) entry.gradient.parameter->parameter->pending = nullptr;
+}
+
+void Optimizer::make_tables() {
+  for (const Entry& entry : entries_) {
+    if (!entry.gradient.sparse) continue;
+    Parameter& parameter = *entry.gradient.parameter->parameter;
+    const int64_t width = parameter.shape()[1];
+    tables_.push_back(std::make_unique<LazyAdamW>(
+        LazyAdamW::Table{.weight = owned_weights(entry),
+                         .m = state(0, entry),
+                         .v = state(1, entry),
+                         .width = width,
+                         .first_row = parameter.shard().begin + entry.first / width},
+        parameters_.device()));
+    parameter.pending = tables_.back().get();
+  }
+}
+
+const std::vector<Optimizer::State>& Optimizer::states() const {
+  for (const auto& table : tables_) table->apply();
+  return states_;
 }
 
 // A row of a table whose gradient is row-sparse has one owner.
@@ -200,7 +219,9 @@ void Optimizer::step(double rate, double norm, double samples) {
     else
       update(entry, step);
   }
-  if (options_.shard_state) all_gather_owned(ranks_.data, bounds_, weights_);
+  if (!options_.shard_state || ranks_.data.size() == 1) return;
+  for (const auto& table : tables_) table->apply();  // every rank reads all rows at once
+  all_gather_owned(ranks_.data, bounds_, weights_);
 }
 
 void Optimizer::update(const Entry& entry, const AdamWStep& step) {
@@ -230,35 +251,23 @@ void Optimizer::update_span(const Entry& entry, int64_t begin, std::span<const f
   });
 }
 
-// Rows without a gradient decay, and move by what is left of earlier gradients.
 void Optimizer::update_rows(const Entry& entry, const AdamWStep& step) {
   if (entry.first == entry.last) return;
   const SparseRows& all = gradients_.sparse(entry.gradient);
   const int64_t width = all.width;
-  const auto begin = std::ranges::lower_bound(all.ids, entry.first / width);
+  const int64_t first = entry.first / width;
+  const auto begin = std::ranges::lower_bound(all.ids, first);
   const auto end = std::lower_bound(begin, all.ids.end(), entry.last / width);
   std::vector<int64_t> ids;  // of owned rows, from the first of them
-  for (auto id = begin; id != end; ++id) ids.push_back(*id - entry.first / width);
+  for (auto id = begin; id != end; ++id) ids.push_back(*id - first);
   const std::span<const float> values =
       std::span(all.values)
           .subspan(static_cast<size_t>((begin - all.ids.begin()) * width),
                    static_cast<size_t>((end - begin) * width));
-  if (options_.kind == OptimizerOptions::Kind::kSgd) {
-    return sgd_rows(entry, ids, values, step);
-  }
-  std::vector<uint8_t>& at_rest = at_rest_[static_cast<size_t>(entry.gradient.offset)];
-  on_device(parameters_.device(), [&](auto on) {
-    kernels::adamw_update_rows(on,
-                               {.weight = owned_weights(entry),
-                                .m = state(0, entry),
-                                .v = state(1, entry),
-                                .width = width,
-                                .ids = ids,
-                                .gradient = values,
-                                .at_rest = at_rest},
-                               step);
-  });
-  for (const int64_t id : ids) at_rest[static_cast<size_t>(id)] = 0;
+  if (options_.kind == OptimizerOptions::Kind::kAdamW)
+    tables_[static_cast<size_t>(entry.gradient.offset)]->step(ids, values, step);
+  else
+    sgd_rows(entry, ids, values, step);
 }
 
 void Optimizer::sgd_rows(const Entry& entry, std::span<const int64_t> ids,
@@ -279,22 +288,7 @@ void Optimizer::sgd_rows(const Entry& entry, std::span<const int64_t> ids,
 
 void Optimizer::set_steps(int64_t steps) {
   steps_ = steps;
-  if (at_rest_.empty()) return;
-  for (const Entry& entry : entries_) {
-    if (entry.gradient.sparse) find_rows_at_rest(entry);
-  }
-}
-
-void Optimizer::find_rows_at_rest(const Entry& entry) {
-  const auto width = static_cast<size_t>(entry.gradient.parameter->parameter->shape()[1]);
-  std::vector<uint8_t>& at_rest = at_rest_[static_cast<size_t>(entry.gradient.offset)];
-  const auto is_zero = [&](size_t i, size_t row) {
-    const std::span<const float> values = state(i, entry).subspan(row * width, width);
-    return std::ranges::all_of(values, [](float v) { return std::bit_cast<uint32_t>(v) == 0; });
-  };
-  for (size_t row = 0; row < at_rest.size(); ++row) {
-    at_rest[row] = is_zero(0, row) && is_zero(1, row);
-  }
+  for (const auto& table : tables_) table->look_again();
 }
 
 std::span<float> Optimizer::owned_weights(const Entry& entry) const {

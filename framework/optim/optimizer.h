@@ -4,15 +4,19 @@
 //   Optimizer optimizer(parameters, gradients, {.kind = OptimizerOptions::Kind::kAdamW});
 //   const double norm = optimizer.gradient_norm(samples);     // after gradients.all_reduce()
 //   if (std::isfinite(norm)) optimizer.step(learning_rate, norm, samples);
+//
+// AdamW of a row-sparse table is put off (lazy_adamw.h): the parameter says so to who reads it.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "framework/nn/arena.h"
 #include "framework/optim/adamw.h"
+#include "framework/optim/lazy_adamw.h"
 #include "framework/parallel/gradients.h"
 #include "framework/parallel/zero.h"
 
@@ -62,6 +66,10 @@ class Optimizer {
 
   Optimizer(const ParameterArena& parameters, GradientArena& gradients, const OptimizerRanks& ranks,
             OptimizerOptions options);
+  // Nothing is pending afterwards.
+  ~Optimizer();
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
 
   // The norm of (sum of gradients) / samples; the same bits on any mesh. Collective.
   double gradient_norm(double samples);
@@ -70,10 +78,11 @@ class Optimizer {
   void step(double rate, double norm, double samples);
 
   const std::vector<Entry>& entries() const { return entries_; }
-  const std::vector<State>& states() const { return states_; }
+  // Up to date, like the weights, until the next step.
+  const std::vector<State>& states() const;
   // Updates so far, from 0.
   int64_t steps() const { return steps_; }
-  // Goes on from states that were loaded.
+  // Goes on from weights and states that were loaded.
   void set_steps(int64_t steps);
 
  private:
@@ -81,6 +90,7 @@ class Optimizer {
   std::vector<double> with_other_parts(std::span<const double> sums,
                                        std::span<const int64_t> counts);
   void update(const Entry& entry, const AdamWStep& step);
+  // What this rank owns of a row-sparse gradient.
   void update_rows(const Entry& entry, const AdamWStep& step);
   // Of what is owned of the entry, the elements from `begin` on.
   void update_span(const Entry& entry, int64_t begin, std::span<const float> gradient,
@@ -88,7 +98,7 @@ class Optimizer {
   // `ids` are of owned rows, counted from the first of them.
   void sgd_rows(const Entry& entry, std::span<const int64_t> ids, std::span<const float> values,
                 const AdamWStep& step);
-  void find_rows_at_rest(const Entry& entry);
+  void make_tables();
   void keep_rows_together(int64_t& bound) const;
   // What this rank owns of a parameter, and the state of that.
   std::span<float> owned_weights(const Entry& entry) const;
@@ -104,9 +114,7 @@ class Optimizer {
   std::vector<int64_t> bounds_;     // of the ranks' ranges of it, [ranks + 1]
   std::vector<size_t> in_norm_;     // entries in the order of the norm: a tensor's parts ascend
   std::vector<State> states_;
-  // For AdamW and each row-sparse parameter: which rows have states of 0, as most rows of a
-  // vocabulary do. They need not be read.
-  std::vector<std::vector<uint8_t>> at_rest_;
+  std::vector<std::unique_ptr<LazyAdamW>> tables_;  // of row-sparse parameters, in their order
   int64_t steps_ = 0;
 };
 

@@ -40,7 +40,14 @@ VocabEmbedding::VocabEmbedding(int64_t vocabulary, int64_t width, const Group& g
   }
 }
 
+void VocabEmbedding::apply_pending(const Tensor& ids) const {
+  for (const Parameter& part : parts) {
+    if (part.pending) part.apply_pending(ids.span<const int32_t>());
+  }
+}
+
 Tensor VocabEmbedding::operator()(const Tensor& ids) const {
+  apply_pending(ids);
   if (group.parts() == 1) return embedding(parts[0].value, ids, padding_row);
   const Tensor& first = parts[0].value;
   Tensor y = Tensor::empty({ids.dim(0), first.dim(1)}, first.dtype(), first.device());
@@ -71,6 +78,7 @@ Tensor VocabEmbedding::operator()(const Tensor& ids) const {
 Tensor VocabEmbedding::sum(const Tensor& ids, const Tensor& position, const Tensor& positions,
                            const Tensor& type, const Tensor& types) const {
   if (group.parts() == 1) {
+    apply_pending(ids);
     return embedding_sum(
         {.word = parts[0].value, .position = position, .type = type, .padding_row = padding_row},
         ids, positions, types);

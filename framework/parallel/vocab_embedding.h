@@ -20,7 +20,7 @@ struct VocabEmbedding : Module {
   VocabEmbedding(int64_t vocabulary, int64_t width, const Group& group,
                  const VocabEmbeddingOptions& options = {});
 
-  // ids i32 [T] -> [T, width].
+  // ids i32 [T] -> [T, width]. Rows that an optimizer is behind with are brought up to date first.
   Tensor operator()(const Tensor& ids) const;
   // (word[ids] + type[types]) + position[positions] -> [T, width], as embedding_sum; the tables of
   // types (may be undefined) and positions are whole.
@@ -32,6 +32,9 @@ struct VocabEmbedding : Module {
   int64_t vocabulary;
   int padding_row;
   Group group;
+
+ private:
+  void apply_pending(const Tensor& ids) const;
 };
 
 namespace kernels {

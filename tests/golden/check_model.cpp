@@ -58,6 +58,7 @@ class Trained {
   Parts values() const {
     Parts parts;
     for (const ParameterArena::Entry& entry : arena.entries()) {
+      entry.parameter->apply_pending();
       split(entry, entry.parameter->value.span<float>(), parts);
     }
     return parts;

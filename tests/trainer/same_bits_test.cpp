@@ -219,6 +219,32 @@ TEST(SameBits, StoppedOnFourRanksResumedOnOneAndTwo) {
                    .first);
 }
 
+// Rows of the vocabulary are updated when somebody reads them; who reads when changes nothing.
+TEST(SameBits, RarelyLookedAtAndStopped) {
+  const Scratch scratch;
+  train_on(1, tiny_config(scratch, "often", {"numerics.tensor=2"}));
+  struct Way {
+    int ranks, tensor, zero;
+  };
+  for (const auto& [ranks, tensor, zero] :
+       {Way{1, 1, 0}, Way{2, 1, 0}, Way{2, 1, 1}, Way{4, 2, 0}}) {
+    const std::string output = fmt::format("rarely{}x{}x{}", ranks / tensor, tensor, zero);
+    const Config config =
+        tiny_config(scratch, output,
+                    {"numerics.tensor=2", "log.hash_every=0", "training.evaluate_every=never",
+                     "checkpoint.every=never", fmt::format("parallel.tensor={}", tensor),
+                     fmt::format("parallel.zero={}", zero)});
+    train_on(ranks, config, {.stop_after = 7});
+    train_on(ranks, config);
+    PosixFileSystem files;
+    const RunComparison comparison =
+        compare_runs(files, scratch.path("often"), scratch.path(output));
+    EXPECT_EQ(comparison.losses, kSteps) << output;
+    EXPECT_GE(comparison.hashes, 1) << output;  // of the last step
+    EXPECT_FALSE(comparison.first) << output << ": " << comparison.first->what;
+  }
+}
+
 TEST(SameBits, SgdWithMomentumIsResumedToo) {
   const Scratch scratch;
   const std::vector<std::string> sgd = {

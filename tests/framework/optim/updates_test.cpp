@@ -12,7 +12,6 @@ namespace heddle {
 namespace {
 
 using kernels::adamw_update;
-using kernels::adamw_update_rows;
 using kernels::sgd_update;
 using kernels::sum_of_squares;
 
@@ -79,42 +78,6 @@ TEST(AdamW, ShardBordersAndThreadsDoNotChangeBits) {
   EXPECT_TRUE(same_bits(parts.v, whole.v));
 }
 
-// Row 1 has a gradient in steps 1 and 3, row 4 in step 2; rows 0, 2, 3, 5 and 6 never.
-TEST(AdamW, RowsMoveAsInTheDenseUpdate) {
-  constexpr int64_t kRows = 7;
-  constexpr int64_t kWidth = 19;
-  for (const double decay : {0.0, 0.1}) {
-    State dense(kRows * kWidth), sparse(kRows * kWidth);
-    std::vector<uint8_t> at_rest(kRows, 1);
-    ThreadPool pool(2);
-    for (int64_t step = 1; step <= 5; ++step) {
-      AdamWStep o = step_of(step);
-      o.weight_decay = decay;
-      std::vector<int64_t> ids;
-      if (step == 1 || step == 3) ids = {1};
-      if (step == 2) ids = {4};
-      const Tensor rows = gradient_of(static_cast<int64_t>(ids.size()) * kWidth, step);
-      const Tensor whole = Tensor::zeros({kRows, kWidth});
-      if (!ids.empty()) whole.rows(ids[0], ids[0] + 1).reshape({kWidth}).copy_from(rows);
-      adamw_update(Cpu{}, dense.weight.span<float>(), whole.span<const float>(),
-                   dense.m.span<float>(), dense.v.span<float>(), o);
-      adamw_update_rows(Cpu{&pool},
-                        {.weight = sparse.weight.span<float>(),
-                         .m = sparse.m.span<float>(),
-                         .v = sparse.v.span<float>(),
-                         .width = kWidth,
-                         .ids = ids,
-                         .gradient = rows.span<const float>(),
-                         .at_rest = at_rest},
-                        o);
-      for (const int64_t id : ids) at_rest[static_cast<size_t>(id)] = 0;
-      EXPECT_TRUE(same_bits(sparse.weight, dense.weight)) << step;
-      EXPECT_TRUE(same_bits(sparse.m, dense.m)) << step;
-      EXPECT_TRUE(same_bits(sparse.v, dense.v)) << step;
-    }
-  }
-}
-
 TEST(AdamW, MistakesAreNamed) {
   State s(4);
   const Tensor g = Tensor::zeros({3});
@@ -124,24 +87,6 @@ TEST(AdamW, MistakesAreNamed) {
   EXPECT_INVALID(adamw_update(Cpu{}, s.weight.span<float>(), s.m.span<const float>(),
                               s.m.span<float>(), s.v.span<float>(), {.step = 0}),
                  "[adamw] step 0");
-  const std::vector<int64_t> ids = {2};
-  const std::vector<uint8_t> at_rest(2);
-  kernels::AdamWTable table{.weight = s.weight.span<float>(),
-                            .m = s.m.span<float>(),
-                            .v = s.v.span<float>(),
-                            .width = 2,
-                            .ids = {},
-                            .gradient = {},
-                            .at_rest = at_rest};
-  EXPECT_INVALID(adamw_update_rows(Cpu{}, table, {.step = -2}), "[adamw] step -2");
-  EXPECT_INVALID(adamw_update_rows(Cpu{}, table, {.eps = 0}), "[adamw] eps 0");
-  table.ids = ids;
-  EXPECT_INVALID(adamw_update_rows(Cpu{}, table, {}), "[adamw] 0 gradients for 1 rows of 2");
-  table.gradient = s.v.span<const float>().first(2);
-  EXPECT_INVALID(adamw_update_rows(Cpu{}, table, {}), "[adamw] gradients of rows 2 to 2");
-  table.m = g.span<float>();
-  EXPECT_INVALID(adamw_update_rows(Cpu{}, table, {}),
-                 "[adamw] 4 weights, 3 and 4 moments in 2 rows of 2.");
 }
 
 TEST(Sgd, EqualsTheFormulaInDouble) {

@@ -12,6 +12,7 @@
 #include "framework/core/error.h"
 #include "framework/ops/detail/gemm.h"
 #include "framework/ops/detail/gemm_onednn.h"
+#include "framework/ops/detail/plain_panel.h"
 
 namespace heddle::kernels {
 namespace {
@@ -161,9 +162,10 @@ struct Gemm::Product {
 
 struct Gemm::State {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
-  memory::desc plain, packed;  // b's layouts; packed is the library's choice for the block height
-  Bytes expected;              // what the trial rows give
-  std::mutex mutex;            // guards what follows
+  memory::desc plain, packed;   // b's layouts; packed is the library's choice for the block height
+  bool packed_in_rows = false;  // that choice is f32 in row-major order
+  Bytes expected;               // what the trial rows give
+  std::mutex mutex;             // guards what follows
   std::map<std::pair<Layout, int64_t>, std::unique_ptr<Product>> products;  // null: not to be used
 
   void reorder(const memory::desc& to, const void* b, void* packed) const;
@@ -250,6 +252,8 @@ Gemm::Gemm(const Shape& shape) : shape_(shape), state_(std::make_unique<State>()
     s.expected = s.trial(shape, *product);
     if (s.expected.empty()) continue;
     s.packed = product->b;
+    s.packed_in_rows =
+        s.packed == strided(shape.depth, shape.columns, shape.columns, 1, memory::data_type::f32);
     s.products[{Layout::kPacked, height}] = std::move(product);
     block_height_ = height;
     return;
@@ -297,8 +301,18 @@ int64_t Gemm::packed_bytes() const {
 }
 
 void Gemm::pack(const void* b, void* packed) const {
-  const OneOpenMPThread one;
-  state_->reorder(state_->packed, b, packed);
+  if (!state_->packed_in_rows) {
+    const OneOpenMPThread one;
+    state_->reorder(state_->packed, b, packed);
+    return;
+  }
+  const auto* from = static_cast<const float*>(b);
+  auto* to = static_cast<float*>(packed);
+  if (shape_.depth_major) {
+    copy_panel(from, shape_.columns, shape_.depth, shape_.stride, to);
+  } else {
+    transpose_panel(from, shape_.columns, shape_.depth, to);
+  }
 }
 
 void Gemm::multiply(const Block& block, const void* a, const void* b, void* c) const {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "framework/ops/detail/convert.h"
+#include "framework/ops/detail/plain_panel.h"
 #include "framework/ops/packed_weight.h"
 #include "tests/framework/ops/linear_reference.h"
 
@@ -49,6 +50,29 @@ std::vector<float> product(const Tensor& x, const PackedWeight& weight,
   std::vector<float> y(static_cast<size_t>(x.dim(0) * weight.columns()), -1.0f);
   weight.multiply(Cpu{pool}, x.data<float>(), x.dim(0), y.data());
   return y;
+}
+
+TEST(PlainPanel, HoldsEachElementInItsPlace) {
+  for (const auto& [rows, out, in] : kSizes) {
+    const Tensor w = noise({out, in}, 1);
+    const auto at = [&](int64_t o, int64_t i) { return w.data<float>()[o * in + i]; };
+    std::vector<float> panel(static_cast<size_t>(out * in));
+    kernels::transpose_panel(w.data<float>(), out, in, panel.data());
+    for (int64_t i = 0; i < in; ++i) {
+      for (int64_t o = 0; o < out; ++o) {
+        ASSERT_EQ(panel[static_cast<size_t>(i * out + o)], at(o, i)) << o << ' ' << i;
+      }
+    }
+    const int64_t first = in / 3;
+    const int64_t columns = in - first;
+    panel.resize(static_cast<size_t>(out * columns));
+    kernels::copy_panel(w.data<float>() + first, columns, out, in, panel.data());
+    for (int64_t o = 0; o < out; ++o) {
+      for (int64_t i = 0; i < columns; ++i) {
+        ASSERT_EQ(panel[static_cast<size_t>(o * columns + i)], at(o, first + i)) << o << ' ' << i;
+      }
+    }
+  }
 }
 
 TEST(PackedWeight, ForwardAndBackwardProductsAreRight) {

@@ -155,8 +155,7 @@ TEST(ServedModel, PrecisionsOfSlicesAreRefused) {
   require_precision(Precision::kInt8, Group(1, 0, 1));
   const Caught refused = caught([] { require_precision(Precision::kBF16, Group(1, 0, 2)); });
   EXPECT_EQ(refused.code, ExitCode::kInput);
-  EXPECT_NE(refused.what.find("precision bf16 of a model in 2 slices: not yet"),
-            std::string::npos);
+  EXPECT_NE(refused.what.find("precision bf16 of a model in 2 slices: not yet"), std::string::npos);
 }
 
 }  // namespace

@@ -14,8 +14,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace heddle::HWY_NAMESPACE {
 
-constexpr int64_t kStrip = 16;  // queries whose scores are made at once
-
 // Queries of a block: as many as fit 128 KiB with a bf16 score for each key, whole tiles of 32. A
 // function of the sequence's length alone.
 HWY_INLINE int64_t amx_backward_rows(const Bf16Unit& u) {
@@ -40,12 +38,12 @@ struct AmxBackwardRoom {
     doutput = bf16(rows, d);
     query_pairs = bf16(rows, d);
     doutput_pairs = bf16(rows, d);
-    powers = f32(tall, kStrip);
-    gradients = f32(tall, kStrip);
+    powers = f32(tall, 32);
+    gradients = f32(tall, 32);
     kept = parts.take<uint32_t>(tall);
-    pairs = bf16(width / 2, 2 * kStrip);
-    ds = bf16(kStrip, width);
-    dq = f32(kStrip, d);
+    pairs = bf16(width, 32);
+    ds = bf16(32, width);
+    dq = f32(32, d);
     p_transposed = bf16(tall, rows);
     ds_transposed = bf16(tall, rows);
     dk = f32(tall, d);
@@ -61,25 +59,33 @@ struct AmxBackwardRoom {
   BFloat16 *query_pairs, *doutput_pairs;   // B [rows, head_dim]
   float *powers, *gradients;               // [keys, strip]; powers: before, scores
   uint32_t* kept;                          // [keys]: a bit for each query of the strip
-  BFloat16* pairs;                         // [keys / 2, strip, 2]: gradients of the scores
+  BFloat16* pairs;                         // [strip / 16, keys / 2, 16, 2]: gradients of scores
   BFloat16* ds;                            // A [strip, keys]
   float* dq;                               // [strip, head_dim]
   BFloat16 *p_transposed, *ds_transposed;  // A [keys, rows]
   float *dk, *dv;                          // [keys, head_dim]
 };
 
-// Of the queries of a block: up to 16, and the keys that the last of them sees.
+// Up to 32 queries of a block, and the keys that the last of them sees.
 struct AmxStrip {
   int64_t first;   // of the sequence
   int64_t column;  // in the block
   int64_t queries, keys;
 };
 
+// The first n of 32 lanes; none if n < 0.
+HWY_INLINE uint32_t first_bits(int64_t n) {
+  return _bzhi_u32(~0u, n < 0 ? 0u : static_cast<uint32_t>(n));
+}
+
 // The queries, as lanes, that see key j.
-HWY_INLINE __mmask16 queries_of_key(const Bf16Unit& u, const AmxStrip& strip, int64_t j) {
-  const __mmask16 all = first_lanes(strip.queries);
-  if (!u.causal) return all;
-  return static_cast<__mmask16>(all & ~first_lanes(j + u.queries - u.keys - strip.first));
+HWY_INLINE uint32_t queries_of_key(const Bf16Unit& u, const AmxStrip& strip, int64_t j) {
+  const uint32_t all = first_bits(strip.queries);
+  return u.causal ? all & ~first_bits(j + u.queries - u.keys - strip.first) : all;
+}
+
+HWY_INLINE __mmask16 half_of(uint32_t lanes, int half) {
+  return static_cast<__mmask16>(lanes >> 16 * half);
 }
 
 // Bits of what dropout keeps, for all keys of the strip.
@@ -88,108 +94,162 @@ HWY_INLINE void keep_strip(const Bf16Unit& u, const AmxStrip& strip, uint32_t* k
       u.mask, strip.first, strip.first + strip.queries, strip.keys,
       [&](int64_t i, int64_t j, Keep keep) HWY_ATTR {
         const __m512i before = i == 0 ? _mm512_setzero_si512() : _mm512_load_si512(kept + j);
-        const __m512i bit = _mm512_set1_epi32(1 << i);
+        const __m512i bit = _mm512_set1_epi32(static_cast<int>(1u << i));
         const auto lanes = static_cast<__mmask16>(keep.raw);
         _mm512_store_si512(kept + j, _mm512_mask_or_epi32(before, lanes, before, bit));
       });
 }
 
-// What a strip's queries need, a lane for each.
-struct AmxStripSums {
-  __m512 inverse;  // 1 / the sum of the powers
-  __m512 inner;    // the sum of what is kept of the probabilities times its gradient
-};
+// A strip of at most 16 * kHalves queries, in steps: a lane is a query, a row a key.
+template <int kHalves>
+struct AmxStripWork {
+  static constexpr int64_t kLanes = 16 * kHalves;
 
-// Scores of a strip to powers of 2, zero where a query does not see a key. They are summed again:
-// what forward kept is the sum of rounded ones.
-HWY_INLINE AmxStripSums powers_strip(const Bf16Unit& u, const AmxBackwardRoom& room,
-                                     const AmxStrip& strip) {
-  alignas(64) float exponents[kStrip] = {};
-  for (int64_t i = 0; i < strip.queries; ++i) {
-    exponents[i] = u.statistics[(strip.first + i) * u.statistics_stride];
+  // Scores of the strip and gradients of its probabilities.
+  HWY_INLINE void multiply(const AmxA& keys, const AmxA& values, const AmxB& queries,
+                           const AmxB& doutput, int64_t d) {
+    const auto product = [&](const AmxA& rows, const AmxB& of_queries, float* to) HWY_ATTR {
+      const BFloat16* panels = of_queries.data + strip.column / 16 * of_queries.panel;
+      amx_product(round_up(strip.keys, kAmxRows), kLanes, d, rows, {panels, of_queries.panel},
+                  {to, kLanes});
+    };
+    product(keys, queries, room.powers);
+    product(values, doutput, room.gradients);
   }
-  const AmxPowers power_of(u.scale, _mm512_load_ps(exponents));
-  const bool drops = u.mask.active();
-  __m512 sum = _mm512_setzero_ps(), inner = _mm512_setzero_ps();
-  for (int64_t j = 0; j < strip.keys; ++j) {
-    float* at = room.powers + j * kStrip;
-    const __m512 power = _mm512_maskz_mov_ps(queries_of_key(u, strip, j), power_of(at));
-    _mm512_store_ps(at, power);
-    sum = _mm512_add_ps(sum, power);
-    const auto kept = static_cast<__mmask16>(drops ? room.kept[j] : 0xffffu);
-    inner = _mm512_mask3_fmadd_ps(power, _mm512_load_ps(room.gradients + j * kStrip), inner, kept);
-  }
-  const __m512 inverse = _mm512_maskz_div_ps(first_lanes(strip.queries), _mm512_set1_ps(1.0f), sum);
-  return {inverse, _mm512_mul_ps(inner, _mm512_mul_ps(inverse, _mm512_set1_ps(u.mask.scale)))};
-}
 
-// From powers and the probabilities' gradients, the strip's columns of p_transposed and
-// ds_transposed, and `pairs`. Keys that it does not see, up to `seen` by the block, get zeros.
-HWY_INLINE void gradients_strip(const Bf16Unit& u, const AmxBackwardRoom& room,
-                                const AmxStrip& strip, const AmxStripSums& sums, int64_t seen) {
-  alignas(64) static constexpr uint16_t kInterleave[32] = {
-      0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-      8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-  const __m512i interleave = _mm512_load_si512(kInterleave);
-  const __m512 kept_scale = _mm512_set1_ps(u.mask.scale);
-  const bool drops = u.mask.active();
-  struct Row {
-    __m512 p, ds;
-  };
-  const auto row = [&](int64_t j) HWY_ATTR {
-    const auto kept = static_cast<__mmask16>(drops ? room.kept[j] : 0xffffu);
-    const __m512 p = _mm512_mul_ps(_mm512_load_ps(room.powers + j * kStrip), sums.inverse);
-    const __m512 dp = _mm512_load_ps(room.gradients + j * kStrip);
-    const __m512 rest = _mm512_sub_ps(_mm512_maskz_mul_ps(kept, dp, kept_scale), sums.inner);
-    return Row{_mm512_maskz_mov_ps(kept, p),
-               _mm512_maskz_mul_ps(queries_of_key(u, strip, j), p, rest)};
-  };
-  const auto store = [&](BFloat16* to, int64_t j, __m256i row) HWY_ATTR {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(to + j * room.rows + strip.column), row);
-  };
-  int64_t j = 0;
-  for (; j < strip.keys; j += 2) {
-    const Row even = row(j);
-    const Row odd = j + 1 < strip.keys ? row(j + 1) : Row{_mm512_setzero_ps(), _mm512_setzero_ps()};
-    const __m512i p = round_to_bf16(even.p, odd.p);
-    const __m512i ds = round_to_bf16(even.ds, odd.ds);
-    store(room.p_transposed, j, _mm512_castsi512_si256(p));
-    store(room.ds_transposed, j, _mm512_castsi512_si256(ds));
-    if (j + 1 < seen) {
-      store(room.p_transposed, j + 1, _mm512_extracti64x4_epi64(p, 1));
-      store(room.ds_transposed, j + 1, _mm512_extracti64x4_epi64(ds, 1));
+  HWY_INLINE uint32_t kept(int64_t j) const { return u.mask.active() ? room.kept[j] : ~0u; }
+
+  // Scores to powers of 2, zero where a query does not see a key. They are summed again: what
+  // forward kept is the sum of rounded ones.
+  HWY_INLINE void powers() {
+    alignas(64) float exponents[kLanes] = {};
+    for (int64_t i = 0; i < strip.queries; ++i) {
+      exponents[i] = u.statistics[(strip.first + i) * u.statistics_stride];
     }
-    _mm512_store_si512(room.pairs + j * kStrip, _mm512_permutexvar_epi16(interleave, ds));
+    const AmxPowers power[2] = {{u.scale, _mm512_load_ps(exponents)},
+                                {u.scale, _mm512_load_ps(exponents + kLanes - 16)}};
+    __m512 sum[kHalves], kept_sum[kHalves];
+    for (int h = 0; h < kHalves; ++h) sum[h] = kept_sum[h] = _mm512_setzero_ps();
+    for (int64_t j = 0; j < strip.keys; ++j) {
+      const uint32_t seen = queries_of_key(u, strip, j);
+      const uint32_t keep = kept(j);
+      unrolled<kHalves>([&](auto h) HWY_ATTR {
+        float* at = room.powers + j * kLanes + h * 16;
+        const __m512 p = _mm512_maskz_mov_ps(half_of(seen, h), power[h](at));
+        _mm512_store_ps(at, p);
+        sum[h] = _mm512_add_ps(sum[h], p);
+        const __m512 dp = _mm512_load_ps(room.gradients + j * kLanes + h * 16);
+        kept_sum[h] = _mm512_mask3_fmadd_ps(p, dp, kept_sum[h], half_of(keep, h));
+      });
+    }
+    const uint32_t all = first_bits(strip.queries);
+    const __m512 kept_scale = _mm512_set1_ps(u.mask.scale);
+    for (int h = 0; h < kHalves; ++h) {
+      inverse[h] = _mm512_maskz_div_ps(half_of(all, h), _mm512_set1_ps(1.0f), sum[h]);
+      inner[h] = _mm512_mul_ps(kept_sum[h], _mm512_mul_ps(inverse[h], kept_scale));
+    }
   }
-  for (int64_t pair = j; pair < round_up(j, kAmxDepth); pair += 2) {
-    _mm512_store_si512(room.pairs + pair * kStrip, _mm512_setzero_si512());
-  }
-  for (; j < seen; ++j) {
-    store(room.p_transposed, j, _mm256_setzero_si256());
-    store(room.ds_transposed, j, _mm256_setzero_si256());
-  }
-}
 
-HWY_INLINE void query_gradients_strip(const Bf16Unit& u, const AmxBackwardRoom& room,
-                                      const AmxStrip& strip, int64_t d, const AmxB& keys) {
-  const int64_t width = round_up(strip.keys, kAmxDepth);
-  for (int64_t j = 0; j < width; j += kAmxDepth) {
-    const BFloat16* rows[16];
-    for (int64_t i = 0; i < 16; ++i) rows[i] = room.pairs + (j / 2 + i) * 2 * kStrip;
-    transpose_pairs(rows, 0, room.ds + j, room.width);
+  struct Row {
+    __m512 p[kHalves], ds[kHalves];
+  };
+
+  // What is kept of the probabilities of key j, and the gradients of its scores.
+  HWY_INLINE Row row(int64_t j) const {
+    Row made;
+    const __m512 kept_scale = _mm512_set1_ps(u.mask.scale);
+    const uint32_t seen = queries_of_key(u, strip, j);
+    const uint32_t keep = kept(j);
+    unrolled<kHalves>([&](auto h) HWY_ATTR {
+      const __m512 p = _mm512_mul_ps(_mm512_load_ps(room.powers + j * kLanes + h * 16), inverse[h]);
+      const __m512 dp = _mm512_load_ps(room.gradients + j * kLanes + h * 16);
+      const __m512 kept_dp = _mm512_maskz_mul_ps(half_of(keep, h), dp, kept_scale);
+      made.p[h] = _mm512_maskz_mov_ps(half_of(keep, h), p);
+      made.ds[h] = _mm512_maskz_mul_ps(half_of(seen, h), p, _mm512_sub_ps(kept_dp, inner[h]));
+    });
+    return made;
   }
-  amx_product(kStrip, d, width, {room.ds, room.width}, keys, {room.dq, d});
-  for (int64_t i = 0; i < strip.queries; ++i) {
-    store_unpaired(room.dq + i * d, d, _mm512_set1_ps(u.derivative),
-                   u.dq.data + (strip.first + i) * u.dq.stride);
+
+  // The strip's columns of p_transposed and ds_transposed, and `pairs`. Keys that it does not see,
+  // up to `of_block` by the block, get zeros.
+  HWY_INLINE void gradients(int64_t of_block) {
+    const auto store = [&](BFloat16* to, int64_t j, __m512i value) HWY_ATTR {
+      _mm512_store_si512(to + j * room.rows + strip.column, value);
+    };
+    const auto rounded = [&](const __m512(&v)[kHalves]) HWY_ATTR {
+      return round_to_bf16(v[0], kHalves > 1 ? v[kHalves - 1] : _mm512_setzero_ps());
+    };
+    const auto make = [&](int64_t j) HWY_ATTR {
+      const Row made = row(j);
+      store(room.p_transposed, j, rounded(made.p));
+      const __m512i ds = rounded(made.ds);
+      store(room.ds_transposed, j, ds);
+      return ds;
+    };
+    const __m512i zero = _mm512_setzero_si512();
+    int64_t j = 0;
+    for (; j + 2 <= strip.keys; j += 2) {
+      const __m512i even = make(j);
+      store_pairs(j, even, make(j + 1));
+    }
+    if (j < strip.keys) {
+      store_pairs(j, make(j), zero);
+      ++j;
+    }
+    for (int64_t k = (j + 1) / 2 * 2; k < round_up(j, kAmxDepth); k += 2)
+      store_pairs(k, zero, zero);
+    for (; j < of_block; ++j) {
+      store(room.p_transposed, j, zero);
+      store(room.ds_transposed, j, zero);
+    }
   }
-}
+
+  // Of keys j and j + 1. Where there are two halves, query i goes to half i / 4 % 2.
+  HWY_INLINE void store_pairs(int64_t j, __m512i even, __m512i odd) {
+    BFloat16* to = room.pairs + j * 16;
+    if constexpr (kHalves == 1) {
+      const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
+      even = _mm512_permutexvar_epi64(order, even);
+      odd = _mm512_permutexvar_epi64(order, odd);
+    } else {
+      _mm512_store_si512(to + room.width * 16, _mm512_unpackhi_epi16(even, odd));
+    }
+    _mm512_store_si512(to, _mm512_unpacklo_epi16(even, odd));
+  }
+
+  // From `pairs` to the gradients of the queries.
+  HWY_INLINE void query_gradients(const AmxB& key_pairs, int64_t d) {
+    const int64_t width = round_up(strip.keys, kAmxDepth);
+    for (int64_t h = 0; h < kHalves; ++h) {
+      for (int64_t j = 0; j < width; j += kAmxDepth) {
+        const BFloat16* rows[16] = {room.pairs + h * room.width * 16 + j * 16};
+        for (int64_t i = 1; i < 16; ++i) rows[i] = rows[i - 1] + 32;
+        transpose_pairs(rows, 0, room.ds + h * 16 * room.width + j, room.width);
+      }
+    }
+    amx_product(kLanes, d, width, {room.ds, room.width}, key_pairs, {room.dq, d});
+    const __m512 derivative = _mm512_set1_ps(u.derivative);
+    for (int64_t i = 0; i < strip.queries; ++i) {
+      const int64_t row = kHalves == 1 ? i : i / 4 % 2 * 16 + i / 8 * 4 + i % 4;
+      store_unpaired(room.dq + row * d, d, derivative, u.dq.data + (strip.first + i) * u.dq.stride);
+    }
+  }
+
+  const Bf16Unit& u;
+  const AmxBackwardRoom& room;
+  const AmxStrip strip;
+  __m512 inverse[kHalves] = {};  // of the sums of the queries' powers
+  __m512 inner[kHalves] = {};  // sums over keys of what is kept of a probability times its gradient
+};
 
 template <int64_t kHeadDim>
 HWY_INLINE void amx_backward_head(const Bf16Unit& u, const AmxBackwardRoom& room) {
   const int64_t d = kHeadDim > 0 ? kHeadDim : u.head_dim;
-  const AmxA keys = copy_rows(rows_of(u.k), u.keys, d, room.keys);
-  const AmxA values = copy_rows(rows_of(u.v), u.keys, d, room.values);
+  const bool in_place = round_up(u.keys, kAmxRows) <= u.key_rows;
+  const AmxA keys =
+      in_place ? AmxA{u.k.data, u.k.stride} : copy_rows(rows_of(u.k), u.keys, d, room.keys);
+  const AmxA values =
+      in_place ? AmxA{u.v.data, u.v.stride} : copy_rows(rows_of(u.v), u.keys, d, room.values);
   const AmxB key_pairs = pack_pairs(rows_of(u.k), u.keys, d, room.key_pairs);
   const bool many = room.rows < u.queries;
   for (float* sums : {room.dk, room.dv}) {
@@ -203,26 +263,20 @@ HWY_INLINE void amx_backward_head(const Bf16Unit& u, const AmxBackwardRoom& room
     const Bf16Rows q = rows_of(u.q, begin), dy = rows_of(u.output, begin);
     const AmxB queries = pack_transposed_pairs(q, count, count, d, room.queries);
     const AmxB doutput = pack_transposed_pairs(dy, count, count, d, room.doutput);
-    for (int64_t i = 0; i < count; i += kStrip) {
-      const int64_t left = count - i < kStrip ? count - i : kStrip;
+    for (int64_t i = 0; i < count; i += 32) {
+      const int64_t left = count - i < 32 ? count - i : 32;
       const AmxStrip strip{begin + i, i, left, u.visible(begin + i + left - 1)};
-      const auto scores = [&](const AmxA& rows, const AmxB& of_queries, float* to) HWY_ATTR {
-        amx_product(round_up(strip.keys, kAmxRows), kStrip, d, rows,
-                    {of_queries.data + i / kStrip * of_queries.panel, of_queries.panel},
-                    {to, kStrip});
-      };
-      scores(keys, queries, room.powers);
-      scores(values, doutput, room.gradients);
       if (u.mask.active()) keep_strip(u, strip, room.kept);
-      gradients_strip(u, room, strip, powers_strip(u, room, strip), seen);
-      query_gradients_strip(u, room, strip, d, key_pairs);
-    }
-    if (round_up(count, kStrip) < round_up(count, kAmxDepth)) {  // the other half of a tile
-      for (BFloat16* transposed : {room.p_transposed, room.ds_transposed}) {
-        for (int64_t j = 0; j < seen; ++j) {
-          BFloat16* to = transposed + j * room.rows + round_up(count, kStrip);
-          _mm256_store_si256(reinterpret_cast<__m256i*>(to), _mm256_setzero_si256());
-        }
+      const auto work = [&](auto&& steps) HWY_ATTR {
+        steps.multiply(keys, values, queries, doutput, d);
+        steps.powers();
+        steps.gradients(seen);
+        steps.query_gradients(key_pairs, d);
+      };
+      if (left <= 16) {
+        work(AmxStripWork<1>{u, room, strip});
+      } else {
+        work(AmxStripWork<2>{u, room, strip});
       }
     }
     // Over the block's queries; a stretch of keys at a time goes on to its place while it is warm.

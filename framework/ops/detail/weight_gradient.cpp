@@ -4,7 +4,6 @@
 #include <bit>
 #include <cstring>
 #include <memory>
-#include <type_traits>
 
 #include "framework/core/error.h"
 #include "framework/device/allocator.h"
@@ -28,14 +27,21 @@ constexpr int64_t kTileRows = kLanes >= 16 ? 12 : 6;
 constexpr int64_t kTileColumns = 2 * kLanes;
 constexpr int64_t kTile = kTileRows * kTileColumns;
 constexpr int kLevels = std::bit_width(kernels::kMostLeaves - 1);
-// A task makes kTaskPanels panels of outputs by as many panels of inputs as fit half of an L2.
-constexpr int64_t kTaskPanels = 8;
-constexpr int64_t kTaskBytes = 256 << 10;
+// A panel is the rows' part of a tile. So many bytes of panels are gone through again and again: an
+// eighth of an L2, beside which there is room for the others.
+constexpr int64_t kGroupBytes = 256 << 10;
 // Column sums are made for as many columns at a time.
 constexpr int64_t kSumColumns = 2 * kLanes;
 
 int64_t divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
+}
+
+// Panels of a group.
+template <int64_t kWidth>
+int64_t group_of(int64_t rows) {
+  const int64_t bytes = std::max<int64_t>(1, rows) * kWidth * int64_t{sizeof(float)};
+  return std::max<int64_t>(1, kGroupBytes / bytes);
 }
 
 // The tree of leaf_tree.h as a binary counter. Calls merge(level), which puts the sum of 2^level
@@ -62,21 +68,42 @@ HWY_BEFORE_NAMESPACE();
 namespace heddle::HWY_NAMESPACE {
 namespace {
 
-// Columns [first, first + width) of `from` [rows, columns] as [rows, width] in a row, zeros after
-// the last column.
+HWY_INLINE void copy_as_floats(const float* from, int64_t n, float* to) {
+  std::memcpy(to, from, static_cast<size_t>(n) * sizeof(float));
+}
+HWY_INLINE void copy_as_floats(const BFloat16* from, int64_t n, float* to) {
+  for_vectors(n, [=](int64_t, auto load, auto store) HWY_ATTR { store(load(from), to); });
+}
+
+// A run of panels, and the memory where the first of them lies.
+struct Panels {
+  int64_t begin = 0, end = 0;
+  float* data = nullptr;
+
+  int64_t count() const { return end - begin; }
+};
+
+// The panels of `from` [rows, columns], each [rows, kWidth] in a row, zeros after the last column.
 template <int64_t kWidth, typename T>
-void pack_panel(const T* from, int64_t rows, int64_t columns, int64_t first, float* to) {
-  const int64_t width = std::min(kWidth, columns - first);
-  for (int64_t r = 0; r < rows; ++r, to += kWidth) {
+void pack_panels(const T* from, int64_t rows, int64_t columns, const Panels& panels) {
+  constexpr int64_t kAhead = 8;  // rows, which the hardware does not foresee: they are far apart
+  constexpr int64_t kLine = 16;  // floats
+  const int64_t first = panels.begin * kWidth;
+  const int64_t last = std::min(panels.end * kWidth, columns);
+  const int64_t whole = (last - first) / kWidth;
+  for (int64_t r = 0; r < rows; ++r) {
     const T* row = from + r * columns + first;
-    if constexpr (std::is_same_v<T, BFloat16>) {
-      for_vectors(width, [=](int64_t, auto load, auto store) HWY_ATTR { store(load(row), to); });
-    } else if (width == kWidth) {
-      std::memcpy(to, row, kWidth * sizeof(float));
-    } else {
-      std::copy_n(row, width, to);
+    for (int64_t c = 0; c < last - first && r + kAhead < rows; c += kLine) {
+      __builtin_prefetch(row + kAhead * columns + c);
     }
-    std::fill(to + width, to + kWidth, 0.0f);
+    float* to = panels.data + r * kWidth;
+    for (int64_t p = 0; p < whole; ++p, row += kWidth, to += rows * kWidth) {
+      copy_as_floats(row, kWidth, to);
+    }
+    if (const int64_t rest = last - first - whole * kWidth; rest > 0) {
+      copy_as_floats(row, rest, to);
+      std::fill(to + rest, to + kWidth, 0.0f);
+    }
   }
 }
 
@@ -160,21 +187,16 @@ void sum_columns(const T* dy, int64_t columns, int64_t first, std::span<const in
   std::copy_n(sum, width, db + first);
 }
 
-void make_tiles(const Cpu& on, const kernels::WeightGradient& g, const float* dy, const float* x) {
+// The tiles of these panels of dy and x.
+void make_tiles(const kernels::WeightGradient& g, const Panels& dy, const Panels& x) {
+  HWY_ALIGN float edge[kTile];
   const int64_t rows = g.leaves.back();
-  const int64_t out_panels = divide_up(g.outputs, kTileRows);
-  const int64_t in_panels = divide_up(g.inputs, kTileColumns);
-  const int64_t panel_bytes = std::max<int64_t>(1, rows) * kTileColumns * int64_t{sizeof(float)};
-  const int64_t in_group = std::clamp<int64_t>(kTaskBytes / panel_bytes, 1, in_panels);
-  const int64_t in_groups = divide_up(in_panels, in_group);
-  on.parallel_for(divide_up(out_panels, kTaskPanels) * in_groups, [&](int64_t task) {
-    HWY_ALIGN float edge[kTile];
-    const int64_t out_first = task / in_groups * kTaskPanels;
-    const int64_t in_first = task % in_groups * in_group;
-    for (int64_t o = out_first; o < std::min(out_first + kTaskPanels, out_panels); ++o) {
-      for (int64_t i = in_first; i < std::min(in_first + in_group, in_panels); ++i) {
-        const float* dy_panel = dy + o * rows * kTileRows;
-        const float* x_panel = x + i * rows * kTileColumns;
+  const int64_t group = group_of<kTileColumns>(rows);
+  for (int64_t first = x.begin; first < x.end; first += group) {
+    for (int64_t o = dy.begin; o < dy.end; ++o) {
+      for (int64_t i = first; i < std::min(first + group, x.end); ++i) {
+        const float* dy_panel = dy.data + (o - dy.begin) * rows * kTileRows;
+        const float* x_panel = x.data + (i - x.begin) * rows * kTileColumns;
         float* to = g.dw + o * kTileRows * g.inputs + i * kTileColumns;
         const int64_t height = std::min(kTileRows, g.outputs - o * kTileRows);
         const int64_t width = std::min(kTileColumns, g.inputs - i * kTileColumns);
@@ -188,43 +210,95 @@ void make_tiles(const Cpu& on, const kernels::WeightGradient& g, const float* dy
         }
       }
     }
-  });
+  }
+}
+
+// One of the two operands in panels.
+struct Operand {
+  int64_t panels, panel_floats, group;
+};
+
+// The narrower operand is packed whole; of the other, each group of panels by who makes its tiles,
+// so that it need not stay in cache for long.
+struct Plan {
+  Operand dy, x;
+  bool keeps_x;
+
+  Plan(int64_t rows, int64_t outputs, int64_t inputs, int threads)
+      : dy(operand<kTileRows>(rows, outputs, threads)),
+        x(operand<kTileColumns>(rows, inputs, threads)),
+        keeps_x(inputs <= outputs) {}
+
+  const Operand& kept() const { return keeps_x ? x : dy; }
+  const Operand& streamed() const { return keeps_x ? dy : x; }
+
+ private:
+  template <int64_t kWidth>
+  static Operand operand(int64_t rows, int64_t columns, int threads) {
+    const int64_t panels = divide_up(columns, kWidth);
+    // Each thread gets several groups.
+    const int64_t most = threads > 1 ? divide_up(panels, int64_t{4} * threads) : panels;
+    return {panels, rows * kWidth, std::min(group_of<kWidth>(rows), most)};
+  }
+};
+
+std::shared_ptr<std::byte> allocate_floats(int64_t n) {
+  return allocate(n * static_cast<int64_t>(sizeof(float)));
+}
+
+float* floats(const std::shared_ptr<std::byte>& memory) {
+  return reinterpret_cast<float*>(memory.get());
 }
 
 int64_t scratch(int64_t rows, int64_t outputs, int64_t inputs) {
-  const int64_t columns =
-      divide_up(inputs, kTileColumns) * kTileColumns + divide_up(outputs, kTileRows) * kTileRows;
-  return rows * columns * int64_t{sizeof(float)};
+  const Plan plan(rows, outputs, inputs, 1);
+  return (plan.kept().panels * plan.kept().panel_floats +
+          plan.streamed().group * plan.streamed().panel_floats) *
+         static_cast<int64_t>(sizeof(float));
+}
+
+template <typename T>
+void sum_all_columns(const Cpu& on, const kernels::WeightGradient& g) {
+  on.parallel_for(divide_up(g.outputs, kSumColumns), [&](int64_t i) {
+    sum_columns(static_cast<const T*>(g.dy), g.outputs, i * kSumColumns, g.leaves, g.db);
+  });
 }
 
 template <typename T>
 void weight_gradient_of(const Cpu& on, const kernels::WeightGradient& g) {
-  const T* from_dy = static_cast<const T*>(g.dy);
-  const T* from_x = static_cast<const T*>(g.x);
+  if (!g.dw && g.db) sum_all_columns<T>(on, g);
+  if (!g.dw) return;
+  const auto* from_dy = static_cast<const T*>(g.dy);
+  const auto* from_x = static_cast<const T*>(g.x);
   const int64_t rows = g.leaves.back();
-  const int64_t sums = g.db ? divide_up(g.outputs, kSumColumns) : 0;
-  const int64_t out_panels = g.dw ? divide_up(g.outputs, kTileRows) : 0;
-  const int64_t in_panels = g.dw ? divide_up(g.inputs, kTileColumns) : 0;
-  const int64_t x_size = in_panels * rows * kTileColumns;  // a multiple of a vector
-  const int64_t dy_size = out_panels * rows * kTileRows;
-  const std::shared_ptr<std::byte> memory =
-      allocate((x_size + dy_size) * static_cast<int64_t>(sizeof(float)));
-  float* x = reinterpret_cast<float*>(memory.get());
-  float* dy = x + x_size;
-  on.parallel_for(sums + out_panels + in_panels, [&](int64_t task) {
-    if (task < sums) {
-      sum_columns(from_dy, g.outputs, task * kSumColumns, g.leaves, g.db);
-    } else if (task < sums + out_panels) {
-      const int64_t panel = task - sums;
-      pack_panel<kTileRows>(from_dy, rows, g.outputs, panel * kTileRows,
-                            dy + panel * rows * kTileRows);
-    } else {
-      const int64_t panel = task - sums - out_panels;
-      pack_panel<kTileColumns>(from_x, rows, g.inputs, panel * kTileColumns,
-                               x + panel * rows * kTileColumns);
+  const Plan plan(rows, g.outputs, g.inputs, on.threads());
+  const auto pack = [&](bool is_x, const Panels& panels) {
+    if (is_x) return pack_panels<kTileColumns>(from_x, rows, g.inputs, panels);
+    pack_panels<kTileRows>(from_dy, rows, g.outputs, panels);
+    // The columns' sums while they are in cache: those that begin here.
+    const int64_t last = std::min(panels.end * kTileRows, g.outputs);
+    int64_t column = divide_up(panels.begin * kTileRows, kSumColumns) * kSumColumns;
+    for (; g.db && column < last; column += kSumColumns) {
+      sum_columns(from_dy, g.outputs, column, g.leaves, g.db);
     }
+  };
+  const auto for_groups = [&](const Operand& operand, auto&& visit) {
+    on.parallel_for(divide_up(operand.panels, operand.group), [&](int64_t i) {
+      visit(i * operand.group, std::min((i + 1) * operand.group, operand.panels));
+    });
+  };
+  const std::shared_ptr<std::byte> kept_memory =
+      allocate_floats(plan.kept().panels * plan.kept().panel_floats);
+  const Panels kept{0, plan.kept().panels, floats(kept_memory)};
+  for_groups(plan.kept(), [&](int64_t begin, int64_t end) {
+    pack(plan.keeps_x, {begin, end, kept.data + begin * plan.kept().panel_floats});
   });
-  if (g.dw) make_tiles(on, g, dy, x);
+  for_groups(plan.streamed(), [&](int64_t begin, int64_t end) {
+    const auto memory = allocate_floats(plan.streamed().group * plan.streamed().panel_floats);
+    const Panels streamed{begin, end, floats(memory)};
+    pack(!plan.keeps_x, streamed);
+    make_tiles(g, plan.keeps_x ? streamed : kept, plan.keeps_x ? kept : streamed);
+  });
 }
 
 void weight_gradient(const Cpu& on, const kernels::WeightGradient& g) {

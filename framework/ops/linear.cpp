@@ -30,19 +30,19 @@ Precision precision_of(const Tensor& x) {
   return x.dtype() == DType::kBF16 ? Precision::kBF16 : Precision::kF32;
 }
 
-// What backward needs besides x and the weight: of x · weightᵀ + bias where the derivative is not
-// seen from the result.
+// What backward needs besides x and the weight: the activation's derivatives, where they are not
+// seen from the result. They cost least where the activation is computed.
 struct Forward {
-  Tensor y, before;
+  Tensor y, derivatives;
 };
 
 Forward run(const Tensor& x, const PackedWeight& weight, const Tensor& bias, Activation activation,
-            bool keep_before) {
+            bool keep_derivatives) {
   Forward f{Tensor::empty({x.dim(0), weight.columns()}, x.dtype(), x.device()), {}};
-  if (keep_before) f.before = Tensor::empty_like(f.y);
+  if (keep_derivatives) f.derivatives = Tensor::empty_like(f.y);
   count_product(x, x.dim(0), weight.depth(), weight.columns());
   on_device(x.device(),
-            [&](auto on) { kernels::linear(on, x, weight, bias, activation, f.y, f.before); });
+            [&](auto on) { kernels::linear(on, x, weight, bias, activation, f.y, f.derivatives); });
   return f;
 }
 
@@ -65,17 +65,17 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
         name_of(weight.dtype()));
   check_operands(x, weight.dim(1), weight.dim(0), bias);
   const bool tracked = needs_gradient({x, weight, bias});
-  const bool keep_before = tracked && activation == Activation::kGelu;
-  const auto [y, before] = run(x, PackedWeight::forward(weight, x.dim(0), precision_of(x)), bias,
-                               activation, keep_before);
+  const bool keep_derivatives = tracked && activation == Activation::kGelu;
+  const auto [y, derivatives] = run(x, PackedWeight::forward(weight, x.dim(0), precision_of(x)),
+                                    bias, activation, keep_derivatives);
   if (!tracked) return y;
   const bool plain = activation == Activation::kNone;
   return record(y, {x, weight, bias},
                 [x_needs = x.node() != nullptr, weight_needs = weight.node() != nullptr,
                  bias_needs = bias.node() != nullptr, x = Saved(x), weight, bias, activation, plain,
-                 saved = plain         ? Tensor()
-                         : keep_before ? before
-                                       : y.detach(),
+                 saved = plain              ? Tensor()
+                         : keep_derivatives ? derivatives
+                                            : y.detach(),
                  leaves = leaves_of(x.dim(0))](const Tensor& dy) {
                   Tensor dz = dy;
                   if (!plain) {

@@ -27,10 +27,10 @@ Tensor linear(const Tensor& x, const PackedWeight& weight, const Tensor& bias,
 
 namespace kernels {
 
-// `before`, if defined, gets what the activation is applied to.
+// `derivatives`, if defined, gets those of kGelu.
 void linear(Cpu, const Tensor& x, const PackedWeight& weight, const Tensor& bias,
-            Activation activation, Tensor& y, Tensor& before);
-// `saved` is what the activation was applied to (kGelu) or its result (kTanh, kRelu).
+            Activation activation, Tensor& y, Tensor& derivatives);
+// `saved` is the activation's derivatives (kGelu) or its result (kTanh, kRelu).
 void linear_activation_backward(Cpu, Activation activation, const Tensor& dy, const Tensor& saved,
                                 Tensor& dx);
 void linear_input_gradient(Cpu, const Tensor& dy, const PackedWeight& weight, Tensor& dx);

@@ -23,38 +23,38 @@ void for_type_of(const Tensor& t, F&& f) {
 }
 
 void linear_f32(Cpu on, const Tensor& x, const PackedWeight& weight, const float* bias,
-                Activation activation, Tensor& y, float* before) {
+                Activation activation, Tensor& y, float* derivatives) {
   PackedWeight::Epilogue finish;
-  if (bias || before || activation != Activation::kNone) {
+  if (bias || derivatives || activation != Activation::kNone) {
     finish = [=, stride = y.dim(1)](const RowBlock& block, int64_t row, int64_t column) {
       bias_activation(block, bias ? bias + column : nullptr, activation,
-                      before ? before + row * stride + column : nullptr);
+                      derivatives ? derivatives + row * stride + column : nullptr);
     };
   }
   weight.multiply(on, x.data<float>(), x.dim(0), y.data<float>(), finish);
 }
 
 void linear_bf16(Cpu on, const Tensor& x, const PackedWeight& weight, const float* bias,
-                 Activation activation, Tensor& y, BFloat16* before) {
+                 Activation activation, Tensor& y, BFloat16* derivatives) {
   const int64_t stride = y.dim(1);
   BFloat16* to = y.data<BFloat16>();
   weight.multiply(on, x.data<BFloat16>(), x.dim(0),
                   [=](const RowBlock& block, int64_t row, int64_t column) {
                     const int64_t at = row * stride + column;
                     bias_activation(block, bias ? bias + column : nullptr, activation,
-                                    {to + at, before ? before + at : nullptr, stride});
+                                    {to + at, derivatives ? derivatives + at : nullptr, stride});
                   });
 }
 
 }  // namespace
 
 void linear(Cpu on, const Tensor& x, const PackedWeight& weight, const Tensor& bias,
-            Activation activation, Tensor& y, Tensor& before) {
+            Activation activation, Tensor& y, Tensor& derivatives) {
   const float* b = data_or_null(bias);
   if (x.dtype() == DType::kF32) {
-    linear_f32(on, x, weight, b, activation, y, data_or_null(before));
+    linear_f32(on, x, weight, b, activation, y, data_or_null(derivatives));
   } else {
-    linear_bf16(on, x, weight, b, activation, y, data_or_null<BFloat16>(before));
+    linear_bf16(on, x, weight, b, activation, y, data_or_null<BFloat16>(derivatives));
   }
 }
 

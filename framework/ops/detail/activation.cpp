@@ -82,16 +82,26 @@ HWY_INLINE Vec apply(Vec x) {
   }
 }
 
-template <Activation kActivation, typename T>
+// gelu(x), and its derivative, which costs little more.
+template <typename T>
+HWY_INLINE Vec gelu_and_derivative(Vec x, Vec& derivative) {
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    derivative = rough_gelu_derivative(x);
+    return rough_gelu(x);
+  }
+  const F d;
+  Vec e;
+  const Vec distribution = normal_distribution(x, e);
+  derivative = hn::MulAdd(hn::Mul(x, hn::Set(d, 0.39894228f)), e, distribution);
+  return hn::Mul(x, distribution);
+}
+
+template <Activation kActivation>
 HWY_INLINE Vec derivative(Vec kept) {
   const F d;
   const Vec one = hn::Set(d, 1.0f);
-  if constexpr (kActivation == Activation::kGelu && std::is_same_v<T, BFloat16>) {
-    return rough_gelu_derivative(kept);
-  } else if constexpr (kActivation == Activation::kGelu) {
-    Vec e;
-    const Vec distribution = normal_distribution(kept, e);
-    return hn::MulAdd(hn::Mul(kept, hn::Set(d, 0.39894228f)), e, distribution);
+  if constexpr (kActivation == Activation::kGelu) {
+    return kept;
   } else if constexpr (kActivation == Activation::kTanh) {
     return hn::NegMulAdd(kept, kept, one);
   } else if constexpr (kActivation == Activation::kRelu) {
@@ -103,16 +113,21 @@ HWY_INLINE Vec derivative(Vec kept) {
 
 template <Activation kActivation, typename T>
 HWY_INLINE void bias_activation_of(const kernels::RowBlock& product, const float* bias, T* to,
-                                   T* before, int64_t stride) {
+                                   T* derivatives, int64_t stride) {
   for (int64_t r = 0; r < product.rows; ++r) {
     const float* row = product.data + r * product.stride;
     T* result = to + r * stride;
-    T* kept = before ? before + r * stride : nullptr;
+    T* kept = derivatives ? derivatives + r * stride : nullptr;
     for_vectors(product.columns, [=](int64_t, auto load, auto store) HWY_ATTR {
       Vec x = load(row);
       if (bias) x = hn::Add(x, load(bias));
-      if (kept) store(x, kept);
-      store(apply<kActivation, T>(x), result);
+      if (kActivation == Activation::kGelu && kept) {
+        Vec derivative;
+        store(gelu_and_derivative<T>(x, derivative), result);
+        store(derivative, kept);
+      } else {
+        store(apply<kActivation, T>(x), result);
+      }
     });
   }
 }
@@ -120,7 +135,7 @@ HWY_INLINE void bias_activation_of(const kernels::RowBlock& product, const float
 template <Activation kActivation, typename T>
 HWY_INLINE void activation_backward_of(const T* dy, const T* kept, T* dx, int64_t n) {
   for_vectors(n, [=](int64_t, auto load, auto store) HWY_ATTR {
-    store(hn::Mul(load(dy), derivative<kActivation, T>(load(kept))), dx);
+    store(hn::Mul(load(dy), derivative<kActivation>(load(kept))), dx);
   });
 }
 
@@ -140,16 +155,16 @@ HWY_INLINE void for_activation(Activation activation, Body&& with_activation) {
 }
 
 void bias_activation(const kernels::RowBlock& y, const float* bias, Activation activation,
-                     float* before) {
+                     float* derivatives) {
   for_activation(activation, [&]<Activation kActivation>() HWY_ATTR {
-    bias_activation_of<kActivation>(y, bias, y.data, before, y.stride);
+    bias_activation_of<kActivation>(y, bias, y.data, derivatives, y.stride);
   });
 }
 
 void bias_activation_bf16(const kernels::RowBlock& product, const float* bias,
                           Activation activation, const kernels::BFloat16Block& to) {
   for_activation(activation, [&]<Activation kActivation>() HWY_ATTR {
-    bias_activation_of<kActivation>(product, bias, to.data, to.before, to.stride);
+    bias_activation_of<kActivation>(product, bias, to.data, to.derivatives, to.stride);
   });
 }
 
@@ -181,8 +196,9 @@ HWY_EXPORT(activation_backward_bf16);
 
 namespace kernels {
 
-void bias_activation(const RowBlock& y, const float* bias, Activation activation, float* before) {
-  HWY_DYNAMIC_DISPATCH(bias_activation)(y, bias, activation, before);
+void bias_activation(const RowBlock& y, const float* bias, Activation activation,
+                     float* derivatives) {
+  HWY_DYNAMIC_DISPATCH(bias_activation)(y, bias, activation, derivatives);
 }
 
 void bias_activation(const RowBlock& product, const float* bias, Activation activation,

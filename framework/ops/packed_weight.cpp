@@ -19,8 +19,8 @@ constexpr int64_t kPanelColumns = 192;
 // Up to so many rows the products read the plain weight. On Zen 3 packing and a packed product cost
 // as much at 432 rows; on Sapphire Rapids, where plain is 8 % slower at 128 rows, at about 150.
 constexpr int64_t kFewRows = 216;
-// The same for dy · W, which reads W row by row as it lies: on Sapphire Rapids a plain product of 432
-// rows with a warm weight takes no longer than a packed one, so that packing is lost.
+// The same for dy · W, which reads W row by row as it lies: on Sapphire Rapids a plain product of
+// 432 rows with a warm weight takes no longer than a packed one, so that packing is lost.
 constexpr int64_t kFewRowsBackward = 512;
 // But not where the rows of W are whole kAliasing apart: they meet in few sets of the L1 cache, and
 // a plain product is 30 % slower.
@@ -148,13 +148,21 @@ bool PackedWeight::plain_products_keep_bits(int64_t rows) const {
   return true;
 }
 
+// Rows of a task: many, unless threads would then have too few tasks to share.
+int64_t PackedWeight::task_height(const Cpu& on, int64_t rows) const {
+  const kernels::Gemm& gemm = *panels_.front().gemm;
+  const int64_t tasks = rows / gemm.tall_height() * static_cast<int64_t>(panels_.size());
+  const bool enough = on.threads() == 1 || tasks >= int64_t{4} * on.threads();
+  return enough ? gemm.tall_height() : gemm.block_height();
+}
+
 template <typename Make>
 void PackedWeight::for_blocks(const Cpu& on, int64_t rows, Make&& make) const {
   if (rows == 0) return;
   check(!panels_.empty(), "[packed_weight] a product with a weight that was never packed.");
   check(rows <= most_rows_,
         "[packed_weight] {} rows. Expected at most {}, for which it was packed.", rows, most_rows_);
-  const int64_t height = panels_.front().gemm->block_height();
+  const int64_t height = task_height(on, rows);
   const int64_t blocks = (rows + height - 1) / height;
   // Blocks of one panel follow each other: it stays in cache.
   on.parallel_for(static_cast<int64_t>(panels_.size()) * blocks, [&](int64_t i) {

@@ -64,6 +64,7 @@ class PackedWeight {
 
   PackedWeight(const Tensor& weight, bool backward, int64_t rows, Precision precision);
   bool plain_products_keep_bits(int64_t rows) const;
+  int64_t task_height(const Cpu& on, int64_t rows) const;
   void pack(const Tensor& weight, bool backward);
   void round_panel(const Panel& panel, const float* weight, bool backward, std::byte* to);
   // Calls make(panel, row, count) for all blocks of `rows` rows.

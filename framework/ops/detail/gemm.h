@@ -59,7 +59,11 @@ class Gemm {
   const Shape& shape() const { return shape_; }
   // The height at which the machine is at its best: work is cut into such blocks and a rest.
   int64_t block_height() const { return block_height_; }
-  // The block for `rows` rows: the least usable height from `rows` up, at most block_height().
+  // A multiple of that, for who has so many rows at once: fewer calls. One where the operands of
+  // more would not stay in cache.
+  int64_t tall_height() const { return tall_height_; }
+  // The block for `rows` rows: tall_height() where there are as many, else the least usable height
+  // from `rows` up, at most block_height().
   // With a plain b there may be none that keeps the contract: then its product is null.
   Block block(int64_t rows, Layout layout = Layout::kPacked) const;
 
@@ -75,6 +79,7 @@ class Gemm {
 
   Shape shape_;
   int64_t block_height_ = 0;
+  int64_t tall_height_ = 0;
   std::unique_ptr<State> state_;
 };
 

@@ -1,4 +1,5 @@
 #include <omp.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -24,6 +25,9 @@ using dnnl::memory;
 constexpr std::array<int64_t, 7> kBlockHeights = {72, 64, 48, 24, 16, 8, 1};
 // Of bf16 and int8: whole tiles of AMX, which hold 16 rows.
 constexpr std::array<int64_t, 4> kTileHeights = {64, 32, 16, 1};
+// Blocks of a tall one of f32, if its operands fit the second-level cache. A call takes some
+// microseconds besides the product.
+constexpr int64_t kTall = 3;
 // The heights of a rest: few, so that few kernels are made; close, so that few rows are padding.
 constexpr int64_t kHeightStep = 4;
 
@@ -65,22 +69,28 @@ memory::desc strided(int64_t rows, int64_t columns, int64_t row_stride, int64_t 
 using Bytes = std::vector<std::byte>;
 
 // Numbers in [-1, 1) with all bits of the mantissa at work, or integers of 8 bits, the same ones
-// each time.
+// each time: their places, hashed. None waits for the one before, as in a generator.
 Bytes numbers(int64_t n, Precision precision) {
-  const auto size = static_cast<size_t>(operand_bytes(precision));
-  Bytes values(static_cast<size_t>(n) * size);
-  uint32_t state = 1;
-  for (size_t at = 0; at < values.size(); at += size) {
-    state = state * 1664525u + 1013904223u;
-    const float v = static_cast<float>(static_cast<int32_t>(state)) * 0x1p-31f;
-    const uint16_t half = f32_to_bf16(v);
-    const auto whole = static_cast<int8_t>(static_cast<int32_t>(state) >> 24);
-    const void* from = &v;
-    if (precision == Precision::kBF16) from = &half;
-    if (precision == Precision::kInt8) from = &whole;
-    std::memcpy(values.data() + at, from, size);
-  }
+  Bytes values(static_cast<size_t>(n * operand_bytes(precision)));
+  const auto fill = [&](auto number) {
+    for (int64_t i = 0; i < n; ++i) {
+      uint32_t h = (static_cast<uint32_t>(i) + 1) * 0x9E3779B9u;
+      h = (h ^ h >> 16) * 0x85EBCA6Bu;
+      h ^= h >> 13;
+      const auto v = number(static_cast<int32_t>(h));
+      std::memcpy(values.data() + static_cast<size_t>(i) * sizeof(v), &v, sizeof(v));
+    }
+  };
+  const auto real = [](int32_t h) { return static_cast<float>(h) * 0x1p-31f; };
+  if (precision == Precision::kF32) fill(real);
+  if (precision == Precision::kBF16) fill([&](int32_t h) { return f32_to_bf16(real(h)); });
+  if (precision == Precision::kInt8) fill([](int32_t h) { return static_cast<int8_t>(h >> 24); });
   return values;
+}
+
+bool fits_cache(const Gemm::Shape& shape, int64_t rows) {
+  const int64_t floats = shape.depth * (rows + shape.columns) + rows * shape.columns;
+  return floats * int64_t{sizeof(float)} <= sysconf(_SC_LEVEL2_CACHE_SIZE);
 }
 
 constexpr int64_t kResultBytes = 4;  // f32 or i32
@@ -162,18 +172,41 @@ struct Gemm::Product {
 
 struct Gemm::State {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
-  memory::desc plain, packed;   // b's layouts; packed is the library's choice for the block height
-  bool packed_in_rows = false;  // that choice is f32 in row-major order
-  Bytes expected;               // what the trial rows give
-  std::mutex mutex;             // guards what follows
+  memory::desc plain, packed;  // b's layouts; packed is the library's choice for the block height
+  Bytes expected;              // what the trial rows give
+  std::mutex mutex;            // guards what follows
   std::map<std::pair<Layout, int64_t>, std::unique_ptr<Product>> products;  // null: not to be used
 
-  void reorder(const memory::desc& to, const void* b, void* packed) const;
+  // Null if there is none that keeps the contract.
+  const Product* find(const Shape& shape, Layout layout, int64_t height);
+  void pack(const Shape& shape, const void* b, const memory::desc& to, void* packed) const;
   std::unique_ptr<Product> make(const Shape& shape, int64_t height, const memory::desc& b) const;
   Bytes trial(const Shape& shape, const Product& product) const;
 };
 
-void Gemm::State::reorder(const memory::desc& to, const void* b, void* packed) const {
+const Gemm::Product* Gemm::State::find(const Shape& shape, Layout layout, int64_t height) {
+  const std::lock_guard lock(mutex);
+  const auto [at, is_new] = products.try_emplace({layout, height});
+  if (is_new) {
+    const OneOpenMPThread one;
+    auto product = make(shape, height, layout == Layout::kPacked ? packed : plain);
+    const Bytes result = product ? trial(shape, *product) : Bytes();
+    if (!result.empty() && same_bits(result.data(), expected)) at->second = std::move(product);
+  }
+  return at->second.get();
+}
+
+void Gemm::State::pack(const Shape& shape, const void* b, const memory::desc& to,
+                       void* packed) const {
+  if (to == strided(shape.depth, shape.columns, shape.columns, 1, memory::data_type::f32)) {
+    const auto* from = static_cast<const float*>(b);
+    auto* rows = static_cast<float*>(packed);
+    if (shape.depth_major) {
+      return copy_panel(from, shape.columns, shape.depth, shape.stride, rows);
+    }
+    return transpose_panel(from, shape.columns, shape.depth, rows);
+  }
+  const OneOpenMPThread one;
   memory plain_b(plain, engine, const_cast<void*>(b));
   memory packed_b(to, engine, packed);
   dnnl::stream stream(engine);
@@ -212,7 +245,7 @@ Bytes Gemm::State::trial(const Shape& shape, const Product& product) const {
   Bytes b = plain_b;
   if (product.b != plain) {
     b.resize(product.b.get_size());
-    reorder(product.b, plain_b.data(), b.data());
+    pack(shape, plain_b.data(), product.b, b.data());
   }
   const int64_t rows = (kTrialNumbers + shape.columns - 1) / shape.columns;
   const Bytes tried = numbers(rows * shape.depth, shape.operands);
@@ -252,10 +285,10 @@ Gemm::Gemm(const Shape& shape) : shape_(shape), state_(std::make_unique<State>()
     s.expected = s.trial(shape, *product);
     if (s.expected.empty()) continue;
     s.packed = product->b;
-    s.packed_in_rows =
-        s.packed == strided(shape.depth, shape.columns, shape.columns, 1, memory::data_type::f32);
     s.products[{Layout::kPacked, height}] = std::move(product);
     block_height_ = height;
+    const bool tall = shape.operands == Precision::kF32 && fits_cache(shape, kTall * height);
+    tall_height_ = tall ? kTall * height : height;
     return;
   }
   throw Error(ExitCode::kInternal,
@@ -281,18 +314,16 @@ std::shared_ptr<const Gemm> Gemm::get(const Shape& shape) {
 
 Gemm::Block Gemm::block(int64_t rows, Layout layout) const {
   State& s = *state_;
-  const std::lock_guard lock(s.mutex);
+  if (tall_height_ > block_height_ && rows >= tall_height_) {
+    if (const Product* product = s.find(shape_, layout, tall_height_)) {
+      return {tall_height_, product};
+    }
+  }
   const int64_t least = (std::max<int64_t>(rows, 1) + kHeightStep - 1) / kHeightStep * kHeightStep;
   for (int64_t height = std::min(least, block_height_);;
        height = std::min(height + kHeightStep, block_height_)) {
-    const auto [at, is_new] = s.products.try_emplace({layout, height});
-    if (is_new) {
-      const OneOpenMPThread one;
-      auto product = s.make(shape_, height, layout == Layout::kPacked ? s.packed : s.plain);
-      const Bytes result = product ? s.trial(shape_, *product) : Bytes();
-      if (!result.empty() && same_bits(result.data(), s.expected)) at->second = std::move(product);
-    }
-    if (at->second || height == block_height_) return {height, at->second.get()};
+    const Product* product = s.find(shape_, layout, height);
+    if (product || height == block_height_) return {height, product};
   }
 }
 
@@ -301,18 +332,7 @@ int64_t Gemm::packed_bytes() const {
 }
 
 void Gemm::pack(const void* b, void* packed) const {
-  if (!state_->packed_in_rows) {
-    const OneOpenMPThread one;
-    state_->reorder(state_->packed, b, packed);
-    return;
-  }
-  const auto* from = static_cast<const float*>(b);
-  auto* to = static_cast<float*>(packed);
-  if (shape_.depth_major) {
-    copy_panel(from, shape_.columns, shape_.depth, shape_.stride, to);
-  } else {
-    transpose_panel(from, shape_.columns, shape_.depth, to);
-  }
+  state_->pack(shape_, b, state_->packed, packed);
 }
 
 void Gemm::multiply(const Block& block, const void* a, const void* b, void* c) const {

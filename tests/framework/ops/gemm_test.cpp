@@ -180,7 +180,9 @@ void expect_the_same_bits_everywhere(Precision operands) {
     const Bytes row = operands_of(noise({1, shape.depth}, 2), operands);
     std::vector<int32_t> expected;
     for (const Layout layout : {Layout::kPacked, Layout::kPlain}) {
-      for (int64_t rows = 1; rows <= gemm.block_height() + 1; ++rows) {
+      std::vector<int64_t> counts = {gemm.tall_height(), gemm.tall_height() + 5};
+      for (int64_t rows = 1; rows <= gemm.block_height() + 1; ++rows) counts.push_back(rows);
+      for (const int64_t rows : counts) {
         const Gemm::Block block = gemm.block(rows, layout);
         ASSERT_GE(block.height, std::min(rows, gemm.block_height()));
         if (!block.product) continue;  // allowed of plain ones

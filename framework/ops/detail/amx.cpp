@@ -12,7 +12,7 @@
 namespace heddle {
 namespace {
 
-// The operand of ldtilecfg.
+// The operand of ldtilecfg; 64 bytes.
 struct alignas(64) TileConfiguration {
   uint8_t palette = 1;
   uint8_t start_row = 0;
@@ -36,11 +36,16 @@ bool amx_available() {
 
 AmxTiles::AmxTiles() {
   static constexpr TileConfiguration kAllWhole;
+  __asm__ volatile("sttilecfg %0" : "=m"(before_));
   __asm__ volatile("ldtilecfg %0" ::"m"(kAllWhole));
 }
 
 AmxTiles::~AmxTiles() {
-  __asm__ volatile("tilerelease");
+  if (before_[0] == 0) {  // the palette
+    __asm__ volatile("tilerelease");
+  } else {
+    __asm__ volatile("ldtilecfg %0" ::"m"(before_));
+  }
 }
 
 void amx_product(int64_t rows, int64_t columns, int64_t depth, const AmxA& a, const AmxB& b,

@@ -26,15 +26,18 @@ constexpr int64_t kAmxTile = 512;    // elements of a tile of A or B
 // is asked once.
 bool amx_available();
 
-// While one is alive, this thread's tile registers are set up for amx_product(). Not nested, and
-// nothing else that uses tiles (oneDNN) may be called meanwhile. Costs some 50 ns: one for many
-// products.
+// While one is alive, this thread's tile registers are set up for amx_product(); afterwards as they
+// were before, without their contents. oneDNN remembers how it set them up: it may be called before
+// and after, not meanwhile. Costs some 50 ns: one for many products.
 class AmxTiles {
  public:
   AmxTiles();
   ~AmxTiles();
   AmxTiles(const AmxTiles&) = delete;
   AmxTiles& operator=(const AmxTiles&) = delete;
+
+ private:
+  alignas(64) uint8_t before_[64] = {};  // how tile registers were set up; zeros: not at all
 };
 
 // A [M, K]: element (m, k) is data[m * stride + k]. Aligned to 64 bytes it is read faster.

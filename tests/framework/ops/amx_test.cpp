@@ -55,5 +55,18 @@ TEST(AmxProduct, EqualsThePlainLoops) {
   }
 }
 
+TEST(AmxTiles, SetBackWhatWasSetUpBefore) {
+  if (!amx_available()) GTEST_SKIP() << "no AMX here, or HEDDLE_MAX_ISA is below it";
+  const Tensor a = to_bf16(random_tensor({16, 32}, "a")), b = to_bf16(random_tensor({32, 16}, "b"));
+  const Tensor first = Tensor::empty({16, 16}), second = Tensor::empty({16, 16});
+  const AmxTiles outer;
+  for (const Tensor& c : {first, second}) {
+    amx_product(16, 16, 32, {a.data<BFloat16>(), 32}, {b.data<BFloat16>(), 512},
+                {c.data<float>(), 16});
+    const AmxTiles inner;
+  }
+  EXPECT_TRUE(same_bits(first, second));
+}
+
 }  // namespace
 }  // namespace heddle

@@ -48,9 +48,13 @@ struct AmxPowers {
   __m512 scale, shift, c3, c2, c1, c0;
 };
 
-// The first n of 16 lanes; none if n < 0.
+// The lowest n of 32 bits; none if n < 0, all from 32 on.
+HWY_INLINE uint32_t first_bits(int64_t n) {
+  return _bzhi_u32(~0u, static_cast<uint32_t>(n < 0 ? 0 : n < 32 ? n : 32));
+}
+
 HWY_INLINE __mmask16 first_lanes(int64_t n) {
-  return static_cast<__mmask16>(_bzhi_u32(0xffffu, n < 0 ? 0u : static_cast<uint32_t>(n)));
+  return static_cast<__mmask16>(first_bits(n));
 }
 
 // Queries of a block: whole tiles, as many as fit 16 KiB with their scores, at least two tiles. A

@@ -73,11 +73,6 @@ struct AmxStrip {
   int64_t queries, keys;
 };
 
-// The first n of 32 lanes; none if n < 0.
-HWY_INLINE uint32_t first_bits(int64_t n) {
-  return _bzhi_u32(~0u, n < 0 ? 0u : static_cast<uint32_t>(n));
-}
-
 // The queries, as lanes, that see key j.
 HWY_INLINE uint32_t queries_of_key(const Bf16Unit& u, const AmxStrip& strip, int64_t j) {
   const uint32_t all = first_bits(strip.queries);

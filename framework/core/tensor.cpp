@@ -65,7 +65,7 @@ Tensor Tensor::clone() const {
 void Tensor::copy_from(const Tensor& other) const {
   check(shape_ == other.shape_ && dtype_ == other.dtype_, "[copy] {} {} into {} {}.",
         name_of(other.dtype_), other.shape_, name_of(dtype_), shape_);
-  if (memory_ && memory_ != other.memory_) {
+  if (memory_ && memory_ != other.memory_ && numel() > 0) {
     std::memcpy(memory_.get(), other.memory_.get(), static_cast<size_t>(bytes()));
   }
 }

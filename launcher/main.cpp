@@ -11,11 +11,13 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <stdexcept>
 #include <string>
 #include <thread>
 
 #include "framework/comm/mpi_environment.h"
 #include "framework/device/allocator.h"
+#include "framework/device/cpu_features.h"
 #include "launcher/program.h"
 
 namespace heddle {
@@ -67,6 +69,15 @@ void hold_standard_streams() {
   }
 }
 
+// Throws Error(kInput) for a variable of ours with a value that nobody knows.
+void require_known_environment() {
+  try {
+    max_isa();
+  } catch (const std::invalid_argument& error) {
+    throw Error(ExitCode::kInput, error.what());
+  }
+}
+
 int run(int argc, char** argv) {
   hold_standard_streams();
   const Launch launch = detect_launch([](const char* name) { return std::getenv(name); });
@@ -74,6 +85,7 @@ int run(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error with a message
   Program program;
   try {
+    require_known_environment();
     if (!program.parse(argc, argv, first)) return 0;
   } catch (...) {
     // Before MPI is there: all ranks fail alike, and one says why.

@@ -5,7 +5,7 @@
 // The environment variable caps the instruction sets that kernels may use: `avx2`, `avx512` (with
 // what comes with it, but no tile registers) or `amx`; without it there is no cap. It is read once.
 // Highway's targets are capped by it as well, when the program is loaded: kernels under `avx2` are
-// those of a processor without AVX-512. (oneDNN has a cap of its own, which its doorman sets.)
+// those of a processor without AVX-512. oneDNN's products (ops/detail/gemm.h) are capped alike.
 // Results are those of the instruction set, so all ranks of a job are to have the same cap.
 #pragma once
 

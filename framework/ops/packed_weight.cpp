@@ -56,6 +56,7 @@ PackedWeight PackedWeight::backward(const Tensor& weight, int64_t rows, Precisio
 
 PackedWeight::PackedWeight(const Tensor& weight, bool backward, int64_t rows, Precision precision)
     : precision_(precision), most_rows_(rows) {
+  if (kernels::Gemm::has(precision)) operands_ = precision;
   check(weight.ndim() == 2 && weight.dtype() == DType::kF32 && weight.numel() > 0,
         "[packed_weight] a weight of shape {} and type {}. Expected f32 [out, in].", weight.shape(),
         name_of(weight.dtype()));
@@ -75,7 +76,7 @@ PackedWeight::PackedWeight(const Tensor& weight, bool backward, int64_t rows, Pr
     const int64_t width = std::min(kPanelColumns, columns_ - column);
     // In less precision a panel is rounded, and its product made, in memory of its own.
     const int64_t stride = precision == Precision::kF32 ? columns_ : width;
-    panels_.push_back({column, kernels::Gemm::get({depth_, width, stride, backward, precision}),
+    panels_.push_back({column, kernels::Gemm::get({depth_, width, stride, backward, operands_}),
                        weight.data<float>() + (backward ? column : column * in)});
   }
   plain_ = few && plain_products_keep_bits(rows);
@@ -105,11 +106,25 @@ void PackedWeight::pack(const Tensor& weight, bool backward) {
         const int64_t numbers = depth_ * panel.gemm->shape().columns;
         const std::shared_ptr<std::byte> rounded = allocate(numbers * operand_bytes(precision_));
         round_panel(panel, static_cast<const float*>(panel.data), backward, rounded.get());
-        panel.gemm->pack(rounded.get(), packed);
+        panel.gemm->pack(operands_of(rounded.get(), numbers).get(), packed);
       }
       panel.data = packed;
     });
   });
+}
+
+std::shared_ptr<std::byte> PackedWeight::operands_of(const void* rows, int64_t n) const {
+  if (operands_ == precision_) {
+    return {std::shared_ptr<void>(), static_cast<std::byte*>(const_cast<void*>(rows))};
+  }
+  const std::shared_ptr<std::byte> wide = allocate(n * operand_bytes(Precision::kF32));
+  auto* to = reinterpret_cast<float*>(wide.get());
+  if (precision_ == Precision::kInt8) {
+    kernels::convert(static_cast<const int8_t*>(rows), to, n);
+  } else {
+    kernels::convert(static_cast<const BFloat16*>(rows), to, n);
+  }
+  return wide;
 }
 
 // `weight` is at the panel's first element; its rows go to `to` one after another.
@@ -200,16 +215,22 @@ void PackedWeight::multiply(const Cpu& on, const BFloat16* x, int64_t rows,
       }
     });
   }
+  const std::shared_ptr<std::byte> from = operands_of(operands, rows * depth_);
   for_blocks(on, rows, [&](const Panel& panel, int64_t row, int64_t count) {
     const int64_t columns = panel.gemm->shape().columns;
     const std::shared_ptr<std::byte> memory = allocate(count * columns * kResultBytes);
     auto* product = reinterpret_cast<float*>(memory.get());
-    multiply_rows(panel, bytes_at(operands, row * depth_ * operand_bytes(precision_)), count,
-                  product);
+    multiply_rows(panel, from.get() + row * depth_ * operand_bytes(operands_), count, product);
     for (int64_t r = 0; int8 && r < count; ++r) {
-      kernels::dequantize(reinterpret_cast<const int32_t*>(product) + r * columns,
-                          row_scales[static_cast<size_t>(row + r)], scales_.data() + panel.column,
-                          product + r * columns, columns);
+      float* to = product + r * columns;
+      const float row_scale = row_scales[static_cast<size_t>(row + r)];
+      const float* column_scales = scales_.data() + panel.column;
+      if (operands_ == Precision::kInt8) {
+        kernels::dequantize(reinterpret_cast<const int32_t*>(to), row_scale, column_scales, to,
+                            columns);
+      } else {
+        kernels::dequantize(to, row_scale, column_scales, to, columns);
+      }
     }
     epilogue({product, count, columns, columns}, row, panel.column);
   });
@@ -219,7 +240,7 @@ void PackedWeight::multiply(const Cpu& on, const BFloat16* x, int64_t rows,
 // past the last row.
 void PackedWeight::multiply_rows(const Panel& panel, const void* x, int64_t rows, void* y) const {
   const kernels::Gemm& gemm = *panel.gemm;
-  const int64_t x_bytes = depth_ * operand_bytes(precision_);
+  const int64_t x_bytes = depth_ * operand_bytes(operands_);
   const int64_t y_bytes = gemm.shape().stride * kResultBytes;
   const auto columns_bytes = static_cast<size_t>(gemm.shape().columns * kResultBytes);
   for (int64_t left = rows; left > 0;) {

@@ -67,12 +67,15 @@ class PackedWeight {
   int64_t task_height(const Cpu& on, int64_t rows) const;
   void pack(const Tensor& weight, bool backward);
   void round_panel(const Panel& panel, const float* weight, bool backward, std::byte* to);
+  // Rows of this precision as the products' operands.
+  std::shared_ptr<std::byte> operands_of(const void* rows, int64_t n) const;
   // Calls make(panel, row, count) for all blocks of `rows` rows.
   template <typename Make>
   void for_blocks(const Cpu& on, int64_t rows, Make&& make) const;
   void multiply_rows(const Panel& panel, const void* x, int64_t rows, void* y) const;
 
   Precision precision_ = Precision::kF32;
+  Precision operands_ = Precision::kF32;  // of the products; f32 where the processor has no others
   int64_t depth_ = 0;
   int64_t columns_ = 0;
   std::vector<Panel> panels_;

@@ -6,6 +6,7 @@
 // The file is compiled from here on for each instruction set.
 #include <hwy/foreach_target.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -73,18 +74,35 @@ float quantize_bf16(const BFloat16* from, int8_t* to, int64_t n) {
   return quantize_span(from, to, n);
 }
 
-void dequantize(const int32_t* from, float row_scale, const float* column_scales, float* to,
-                int64_t n) {
+HWY_INLINE Vec load_sums(const int32_t* from) {
+  return hn::ConvertTo(F(), hn::LoadU(I(), from));
+}
+HWY_INLINE Vec load_sums(const float* from) {
+  return hn::LoadU(F(), from);
+}
+
+template <typename T>
+HWY_INLINE void dequantize_span(const T* from, float row_scale, const float* column_scales,
+                                float* to, int64_t n) {
   const F d;
-  const I di;
   const Vec row = hn::Set(d, row_scale);
   const int64_t step = lanes();
   int64_t i = 0;
   for (; i + step <= n; i += step) {
-    const Vec sum = hn::ConvertTo(d, hn::LoadU(di, from + i));
-    hn::StoreU(hn::Mul(sum, hn::Mul(row, hn::LoadU(d, column_scales + i))), d, to + i);
+    hn::StoreU(hn::Mul(load_sums(from + i), hn::Mul(row, hn::LoadU(d, column_scales + i))), d,
+               to + i);
   }
   for (; i < n; ++i) to[i] = static_cast<float>(from[i]) * (row_scale * column_scales[i]);
+}
+
+void dequantize_i32(const int32_t* from, float row_scale, const float* column_scales, float* to,
+                    int64_t n) {
+  dequantize_span(from, row_scale, column_scales, to, n);
+}
+
+void dequantize_f32(const float* from, float row_scale, const float* column_scales, float* to,
+                    int64_t n) {
+  dequantize_span(from, row_scale, column_scales, to, n);
 }
 
 }  // namespace
@@ -98,7 +116,8 @@ HWY_EXPORT(to_bf16);
 HWY_EXPORT(from_bf16);
 HWY_EXPORT(quantize_f32);
 HWY_EXPORT(quantize_bf16);
-HWY_EXPORT(dequantize);
+HWY_EXPORT(dequantize_i32);
+HWY_EXPORT(dequantize_f32);
 
 namespace kernels {
 
@@ -108,6 +127,10 @@ void convert(const float* from, BFloat16* to, int64_t n) {
 
 void convert(const BFloat16* from, float* to, int64_t n) {
   HWY_DYNAMIC_DISPATCH(from_bf16)(from, to, n);
+}
+
+void convert(const int8_t* from, float* to, int64_t n) {
+  std::copy_n(from, n, to);
 }
 
 float quantize(const float* from, int8_t* to, int64_t n) {
@@ -120,7 +143,12 @@ float quantize(const BFloat16* from, int8_t* to, int64_t n) {
 
 void dequantize(const int32_t* from, float row_scale, const float* column_scales, float* to,
                 int64_t n) {
-  HWY_DYNAMIC_DISPATCH(dequantize)(from, row_scale, column_scales, to, n);
+  HWY_DYNAMIC_DISPATCH(dequantize_i32)(from, row_scale, column_scales, to, n);
+}
+
+void dequantize(const float* from, float row_scale, const float* column_scales, float* to,
+                int64_t n) {
+  HWY_DYNAMIC_DISPATCH(dequantize_f32)(from, row_scale, column_scales, to, n);
 }
 
 }  // namespace kernels

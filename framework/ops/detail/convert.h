@@ -17,8 +17,12 @@ void convert(const BFloat16* from, float* to, int64_t n);
 float quantize(const float* from, int8_t* to, int64_t n);
 float quantize(const BFloat16* from, int8_t* to, int64_t n);
 
+void convert(const int8_t* from, float* to, int64_t n);
+
 // to[i] = from[i] * row_scale * column_scales[i]. The two may be the same memory.
 void dequantize(const int32_t* from, float row_scale, const float* column_scales, float* to,
+                int64_t n);
+void dequantize(const float* from, float row_scale, const float* column_scales, float* to,
                 int64_t n);
 
 }  // namespace heddle::kernels

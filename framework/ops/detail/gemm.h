@@ -48,6 +48,10 @@ class Gemm {
     const Product* product = nullptr;
   };
 
+  // Whether there are products of such operands on this processor that keep the contract. Of f32
+  // there are.
+  static bool has(Precision operands);
+
   // The kernels of a shape; made once a process, then shared. Thread-safe, as are all members.
   static std::shared_ptr<const Gemm> get(const Shape& shape);
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "framework/core/error.h"
+#include "framework/device/cpu_features.h"
 #include "framework/ops/detail/gemm.h"
 #include "framework/ops/detail/gemm_onednn.h"
 #include "framework/ops/detail/plain_panel.h"
@@ -170,6 +171,24 @@ struct Gemm::Product {
   }
 };
 
+// The library's own cap, once, before its first product.
+void cap_instructions() {
+  static const dnnl::status capped = [] {
+    switch (max_isa()) {
+      case Isa::kAvx2:
+        return dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx2);
+      case Isa::kAvx512:
+        return dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx512_core_bf16);
+      case Isa::kAmx:
+        break;
+    }
+    return dnnl::status::success;
+  }();
+  if (capped != dnnl::status::success) {
+    throw Error(ExitCode::kInternal, "oneDNN was in use before its instruction set was capped");
+  }
+}
+
 struct Gemm::State {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   memory::desc plain, packed;  // b's layouts; packed is the library's choice for the block height
@@ -271,6 +290,7 @@ Gemm::Gemm(const Shape& shape) : shape_(shape), state_(std::make_unique<State>()
   check(shape.depth > 0 && shape.columns > 0 && shape.stride >= shape.columns,
         "[gemm] depth {}, columns {}, stride {}. Expected positive sizes and stride >= columns.",
         shape.depth, shape.columns, shape.stride);
+  cap_instructions();
   const OneOpenMPThread one;
   State& s = *state_;
   const memory::data_type type = operand_type(shape.operands);
@@ -310,6 +330,21 @@ std::shared_ptr<const Gemm> Gemm::get(const Shape& shape) {
   std::shared_ptr<const Gemm>& gemm = memo.made[shape];
   if (!gemm) gemm = std::make_shared<const Gemm>(shape);
   return gemm;
+}
+
+bool Gemm::has(Precision operands) {
+  if (operands == Precision::kF32) return true;
+  const auto tried = [](Precision precision) {
+    try {
+      get({.depth = 64, .columns = 16, .stride = 16, .operands = precision});
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  };
+  static const bool bf16 = tried(Precision::kBF16);
+  static const bool int8 = tried(Precision::kInt8);
+  return operands == Precision::kBF16 ? bf16 : int8;
 }
 
 Gemm::Block Gemm::block(int64_t rows, Layout layout) const {

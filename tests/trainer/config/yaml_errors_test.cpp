@@ -207,7 +207,7 @@ TEST(NotYet, WhatALaterVersionWillKnowIsRefusedByNameAndValue) {
 }
 
 TEST(NotYet, WhatNoVersionKnowsIsAnOrdinaryMistake) {
-  EXPECT_SAYS(message_for_lines("precision: f8\n"), "'precision' is 'f8'. Expected f32");
+  EXPECT_SAYS(message_for_lines("precision: f8\n"), "'precision' is 'f8'. Expected one of f32, bf16");
   EXPECT_SAYS(message_for_lines("parallel: {zero: 2}\n"), "Expected a whole number from 0 to 1");
 }
 

@@ -79,7 +79,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
                  leaves = leaves_of(x.dim(0))](const Tensor& dy) {
                   Tensor dz = dy;
                   if (!plain) {
-                    dz = Tensor::empty_like(dy);
+                    // Derivatives that are kept have had their use: a tape runs once.
+                    dz = activation == Activation::kGelu ? saved : Tensor::empty_like(dy);
                     on_device(dy.device(), [&](auto on) {
                       kernels::linear_activation_backward(on, activation, dy, saved, dz);
                     });

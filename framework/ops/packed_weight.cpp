@@ -26,6 +26,8 @@ constexpr int64_t kFewRowsBackward = 512;
 // a plain product is 30 % slower.
 constexpr int64_t kFewRowsAliasing = 64;
 constexpr int64_t kAliasing = 512;
+// A rest of rows has fewer.
+constexpr int64_t kMostRest = 72;
 // Panels begin on cache lines.
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kResultBytes = 4;  // of a product's element: f32 or i32
@@ -68,8 +70,11 @@ PackedWeight::PackedWeight(const Tensor& weight, bool backward, int64_t rows, Pr
   columns_ = backward ? in : out;
   const bool few = rows <= most_plain_rows(precision, backward, in);
   if (weight.device().is_meta()) {
-    // The libraries' layouts take hardly more than the weight itself.
-    if (!few) memory_ = allocate_planned(weight.numel() * operand_bytes(precision));
+    // The libraries' layouts take hardly more than the weight itself; and the copies of a rest of
+    // rows, see multiply_rows.
+    const int64_t rest = std::min(rows, kMostRest) * (depth_ + std::min(columns_, kPanelColumns));
+    memory_ = allocate_planned((few ? 0 : weight.numel()) * operand_bytes(precision) +
+                               rest * operand_bytes(Precision::kF32));
     return;
   }
   for (int64_t column = 0; column < columns_; column += kPanelColumns) {

@@ -179,17 +179,22 @@ void amx_make_dw(const Cpu& on, const kernels::WeightGradient& g) {
   });
   const auto leaves = static_cast<int64_t>(g.leaves.size()) - 1;
   const int64_t out_blocks = g.outputs / kAmxOutputs;
-  // Blocks of the same inputs follow one another.
-  on.parallel_for(out_blocks * divide_up(g.inputs, kAmxInputs), [&](int64_t task) {
+  const int64_t blocks = out_blocks * divide_up(g.inputs, kAmxInputs);
+  // Setting up the tiles takes about as long as a small block: few tasks, each of blocks that
+  // follow one another, which have the same inputs.
+  const int64_t tasks = on.threads() == 1 ? 1 : std::min<int64_t>(blocks, 4 * on.threads());
+  on.parallel_for(tasks, [&](int64_t task) {
     const AmxTiles tiles;
-    const int64_t output = task % out_blocks * kAmxOutputs;
-    const int64_t input = task / out_blocks * kAmxInputs;
-    const int64_t inputs = std::min(kAmxInputs, g.inputs - input);
-    float* to = g.dw + output * g.inputs + input;
-    if (leaves == 1) {
-      operands.multiply(0, output, input, inputs, to, g.inputs);
-    } else {
-      merge_block(operands, leaves, output, input, inputs, to, g.inputs);
+    for (int64_t i = blocks * task / tasks; i < blocks * (task + 1) / tasks; ++i) {
+      const int64_t output = i % out_blocks * kAmxOutputs;
+      const int64_t input = i / out_blocks * kAmxInputs;
+      const int64_t inputs = std::min(kAmxInputs, g.inputs - input);
+      float* to = g.dw + output * g.inputs + input;
+      if (leaves == 1) {
+        operands.multiply(0, output, input, inputs, to, g.inputs);
+      } else {
+        merge_block(operands, leaves, output, input, inputs, to, g.inputs);
+      }
     }
   });
 }

@@ -44,23 +44,45 @@ uint64_t saved_state() {
   return uint64_t{high} << 32 | low;
 }
 
-bool processor_has_amx_bf16() {
+struct Leaf {
+  uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+
+// Leaf 7 of cpuid where the processor has AVX-512 and the system saves `state`; else zeros.
+Leaf avx512_leaf(uint64_t state) {
   constexpr uint32_t kXsaveInUse = 1u << 27;                               // 1: ecx
   constexpr uint32_t kAvx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // 7: ebx, F DQ BW VL
-  constexpr uint32_t kAmx = 1u << 22 | 1u << 24;                           // 7: edx, BF16 TILE
-  constexpr uint32_t kAvx512Bf16 = 1u << 5;                                // 7.1: eax
-  constexpr uint64_t kState = 1u << 1 | 1u << 2 | 7u << 5 | 3u << 17;      // SSE AVX AVX-512 AMX
-  uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
-  if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !has_bits(ecx, kXsaveInUse)) return false;
-  if (!has_bits(saved_state(), kState)) return false;
-  if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return false;
-  if (!has_bits(ebx, kAvx512) || !has_bits(edx, kAmx) || eax < 1) return false;
-  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && has_bits(eax, kAvx512Bf16);
+  Leaf leaf;
+  if (!__get_cpuid(1, &leaf.eax, &leaf.ebx, &leaf.ecx, &leaf.edx)) return {};
+  if (!has_bits(leaf.ecx, kXsaveInUse) || !has_bits(saved_state(), state)) return {};
+  if (!__get_cpuid_count(7, 0, &leaf.eax, &leaf.ebx, &leaf.ecx, &leaf.edx)) return {};
+  return has_bits(leaf.ebx, kAvx512) ? leaf : Leaf();
+}
+
+constexpr uint64_t kAvx512State = 1u << 1 | 1u << 2 | 7u << 5;  // SSE AVX AVX-512
+constexpr uint64_t kAmxState = 3u << 17;
+
+bool processor_has_amx_bf16() {
+  constexpr uint32_t kAmx = 1u << 22 | 1u << 24;  // 7: edx, BF16 TILE
+  constexpr uint32_t kAvx512Bf16 = 1u << 5;       // 7.1: eax
+  Leaf leaf = avx512_leaf(kAvx512State | kAmxState);
+  if (!has_bits(leaf.edx, kAmx) || leaf.eax < 1) return false;
+  return __get_cpuid_count(7, 1, &leaf.eax, &leaf.ebx, &leaf.ecx, &leaf.edx) &&
+         has_bits(leaf.eax, kAvx512Bf16);
+}
+
+bool processor_has_avx512_vnni() {
+  constexpr uint32_t kVnni = 1u << 11;  // 7: ecx
+  return has_bits(avx512_leaf(kAvx512State).ecx, kVnni);
 }
 
 #else
 
 bool processor_has_amx_bf16() {
+  return false;
+}
+
+bool processor_has_avx512_vnni() {
   return false;
 }
 
@@ -85,6 +107,11 @@ Isa max_isa() {
 bool has_amx_bf16() {
   static const bool processor_has = processor_has_amx_bf16();
   return max_isa() >= Isa::kAmx && processor_has;
+}
+
+bool has_avx512_vnni() {
+  static const bool processor_has = processor_has_avx512_vnni();
+  return max_isa() >= Isa::kAvx512 && processor_has;
 }
 
 }  // namespace heddle

@@ -28,4 +28,8 @@ Isa max_isa();
 // allows them. Whether this process may use tiles is another question (ops/detail/amx.h).
 bool has_amx_bf16();
 
+// AVX-512 with products of four 8-bit numbers at a time: the processor has them, and the cap allows
+// them.
+bool has_avx512_vnni();
+
 }  // namespace heddle

@@ -19,8 +19,7 @@ struct Options {
 
 ExitCode evaluate_verb(Session& session, const Options& options) {
   const Mesh mesh = options.model.mesh(session);
-  const auto served =
-      load_served_model(session.files(), options.model.path, options.model.load(mesh));
+  const auto served = options.model.load_model(session, options.model.load(mesh));
   const MetricReport report = evaluate_rows(*served, options.input.source(served->text, true),
                                             options.input.skip_bad, session.device(), mesh);
   if (!session.root()) return ExitCode::kDone;

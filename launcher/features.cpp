@@ -23,7 +23,7 @@ ExitCode features_verb(Session& session, Options& options) {
   const Mesh mesh = options.model.mesh(session);
   LoadOptions load = options.model.load(mesh);
   load.fresh_head_allowed = true;
-  const auto served = load_served_model(session.files(), options.model.path, load);
+  const auto served = options.model.load_model(session, load);
   options.features.input = options.input.source(served->text, false);
   options.features.skip_bad = options.input.skip_bad;
   const int64_t rows =

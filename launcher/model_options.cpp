@@ -1,5 +1,7 @@
 #include "launcher/model_options.h"
 
+#include "trainer/precision_choice.h"
+
 namespace heddle {
 
 void TensorOption::add_to(CLI::App& verb, const std::string& others) {
@@ -11,15 +13,31 @@ void TensorOption::add_to(CLI::App& verb, const std::string& others) {
 void ModelOptions::add_to(CLI::App& verb) {
   verb.add_option("MODEL", path, "a run, a checkpoint or a Hugging Face folder")->required();
   tensor.add_to(verb, "others share rows");
-  verb.add_option("--precision", precision,
-                  "of the layers: f32, bf16 or int8; default: what the run was trained in")
-      ->check(CLI::IsMember({"f32", "bf16", "int8"}));
+  verb.add_option(
+          "--precision", precision,
+          "of the layers: f32, bf16, int8, or auto: bf16 where the processor is fast at it, "
+          "else f32; default: what the run was trained in")
+      ->check(CLI::IsMember({"f32", "bf16", "int8", "auto"}));
 }
 
 LoadOptions ModelOptions::load(const Mesh& mesh) const {
   LoadOptions options{.mesh = &mesh};
-  if (!precision.empty()) options.precision = precision_from_name(precision);
+  if (precision == "auto") {
+    options.precision = fastest_safe_precision(mesh.world());
+    options.or_f32 = true;
+  } else if (!precision.empty()) {
+    options.precision = precision_from_name(precision);
+  }
   return options;
+}
+
+std::unique_ptr<ServedModel> ModelOptions::load_model(Session& session,
+                                                      const LoadOptions& options) const {
+  auto served = load_served_model(session.files(), path, options);
+  const Precision taken = served->config.precision;
+  if (precision == "auto") session.note(fmt::format("precision auto: {}", name_of(taken)));
+  if (const auto slow = slow_precision(taken)) session.warn(*slow);
+  return served;
 }
 
 }  // namespace heddle

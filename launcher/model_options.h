@@ -21,10 +21,13 @@ struct TensorOption {
 struct ModelOptions {
   std::string path;
   TensorOption tensor;
-  std::string precision;  // "": what the model was trained in
+  std::string precision;  // "": what the model was trained in; "auto": what all ranks are fast at
 
   void add_to(CLI::App& verb);
+  // Collective where the precision is auto.
   LoadOptions load(const Mesh& mesh) const;
+  // The model. Warns if this processor is slow at its precision, and says what `auto` has become.
+  std::unique_ptr<ServedModel> load_model(Session& session, const LoadOptions& options) const;
   // The ranks of this job.
   Mesh mesh(Session& session) const { return tensor.mesh(session); }
 };

@@ -20,8 +20,7 @@ ExitCode predict_verb(Session& session, Options& options) {
   options.predict.input.paths = options.input.paths;
   require_paths(options.predict);
   const Mesh mesh = options.model.mesh(session);
-  const auto served =
-      load_served_model(session.files(), options.model.path, options.model.load(mesh));
+  const auto served = options.model.load_model(session, options.model.load(mesh));
   options.predict.input = options.input.source(served->text, false);
   options.predict.skip_bad = options.input.skip_bad;
   options.predict.progress = [&](const PredictProgress& progress) {

@@ -17,9 +17,11 @@ Config read_run_config(FileSystem& files, const RunFolder& folder) {
   }
 }
 
-void refuse_other_config(const Config& config, const Config& before, const std::string& where) {
+// Returns the precision that the run was begun in: what `auto` goes on with.
+std::string refuse_other_config(Config config, const Config& before, const std::string& where) {
+  if (config.precision == "auto") config.precision = before.precision;
   const std::vector<Difference> changed = differences(before, config);
-  if (changed.empty()) return;
+  if (changed.empty()) return before.precision;
   std::string list;
   for (const Difference& d : changed) {
     list += fmt::format("\n  {}: {} -> {}", d.key, d.before, d.after);
@@ -40,7 +42,8 @@ RunStart start_run(FileSystem& files, const Config& config, const ResumeChoice& 
   if (resume.choice == "auto") {
     if (!folder.has_run(files)) return start;
     const RunState state = folder.read_state(files);
-    refuse_other_config(config, read_run_config(files, folder), folder.config_file());
+    start.precision =
+        refuse_other_config(config, read_run_config(files, folder), folder.config_file());
     start.finished = state.ended == "finished" || state.ended == "early_stop";
     const auto newest = find_newest_valid(files, folder.checkpoints(), note_damage);
     if (newest) {
@@ -74,8 +77,8 @@ RunStart start_run(FileSystem& files, const Config& config, const ResumeChoice& 
                   "a checkpoint is written every checkpoint.every steps and at the end");
     }
     start.checkpoint = std::make_unique<CheckpointReader>(files, newest->path());
-    refuse_other_config(config, parse_config(start.checkpoint->run_config(), newest->path()),
-                        newest->path());
+    start.precision = refuse_other_config(
+        config, parse_config(start.checkpoint->run_config(), newest->path()), newest->path());
     return start;
   }
   const ModelPath from = find_model(files, resume.choice);
@@ -86,7 +89,8 @@ RunStart start_run(FileSystem& files, const Config& config, const ResumeChoice& 
         "name it as model.from to start from its weights");
   }
   start.checkpoint = std::make_unique<CheckpointReader>(files, from.path);
-  refuse_other_config(config, parse_config(start.checkpoint->run_config(), from.path), from.path);
+  start.precision = refuse_other_config(
+      config, parse_config(start.checkpoint->run_config(), from.path), from.path);
   return start;
 }
 

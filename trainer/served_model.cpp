@@ -25,13 +25,20 @@ Group group_for(const ClassifierConfig& config, int64_t parts, const LoadOptions
   return group;
 }
 
+// The precision to load in: `own`, unless another one is asked for.
+Precision precision_for(Precision own, const Group& group, const LoadOptions& options) {
+  const Precision precision = options.precision.value_or(own);
+  if (options.or_f32 && group.parts() > 1) return Precision::kF32;
+  require_precision(precision, group);
+  return precision;
+}
+
 std::unique_ptr<ServedModel> load_folder(FileSystem& files, const std::string& folder,
                                          const LoadOptions& options) {
   const std::string path = join_path(folder, "config.json");
   ClassifierConfig config = parse_config(read_json(files, path), path);
-  config.precision = options.precision.value_or(Precision::kF32);
   const Group group = group_for(config, 1, options);
-  require_precision(config.precision, group);
+  config.precision = precision_for(Precision::kF32, group, options);
   auto served = std::make_unique<ServedModel>(config, group);
   served->tokenizer = load_tokenizer(folder);
   require_vocabulary(*served->tokenizer, config);
@@ -48,9 +55,8 @@ std::unique_ptr<ServedModel> load_checkpoint(FileSystem& files, const std::strin
                                              const LoadOptions& options) {
   const CheckpointReader reader(files, path);
   ClassifierConfig config = reader.config();
-  config.precision = options.precision.value_or(reader.state().precision);
   const Group group = group_for(config, reader.state().parts, options);
-  require_precision(config.precision, group);
+  config.precision = precision_for(reader.state().precision, group, options);
   auto served = std::make_unique<ServedModel>(config, group);
   served->tokenizer = reader.tokenizer();
   require_vocabulary(*served->tokenizer, served->config);

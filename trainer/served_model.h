@@ -68,6 +68,9 @@ struct LoadOptions {
   const Mesh* mesh = nullptr;
   // None: what a run was trained in, and f32 for a Hugging Face folder.
   std::optional<Precision> precision{};
+  // Take f32 where the model cannot compute in `precision` (require_precision), instead of
+  // throwing.
+  bool or_f32 = false;
 };
 
 // Throws Error(kInput) if the model cannot be cut into the group's parts.

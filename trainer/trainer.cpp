@@ -20,6 +20,7 @@
 #include "trainer/evaluation.h"
 #include "trainer/metrics/metric_report.h"
 #include "trainer/planner/run_memory.h"
+#include "trainer/precision_choice.h"
 #include "trainer/run_log.h"
 #include "trainer/run_start.h"
 #include "trainer/train_step.h"
@@ -118,7 +119,11 @@ class Trainer {
         mesh_(environment.world, {.data = static_cast<int>(config.parallel.data.value_or(0)),
                                   .tensor = static_cast<int>(config.parallel.tensor)}),
         lock_(environment.files, environment.world, folder_, environment.lock_patience),
-        start_(start_run(environment.files, config, resume, folder_)) {}
+        start_(start_run(environment.files, config, resume, folder_)) {
+    if (config_.precision != "auto") return;
+    config_.precision = automatic_precision();
+    env_.console.note(fmt::format("precision auto: {}", config_.precision));
+  }
 
   TrainOutcome run();
 
@@ -126,6 +131,9 @@ class Trainer {
   // Ranks that share a batch; a model may take several ranks (mesh_.tensor()) beside.
   Communicator& ranks() { return mesh_.data(); }
   int64_t parts() const;
+  // What `auto` stands for: what the run was begun in, else what all ranks are fast at.
+  std::string automatic_precision();
+  void warn_of_slow_products();
   void set_up();
   // Model, data, gradients and optimizer.
   void make_what_lasts();
@@ -147,7 +155,7 @@ class Trainer {
   bool stops_early() const;
   int64_t every(const Every& e) const { return e.in_steps(steps_per_epoch_); }
 
-  const Config& config_;
+  Config config_;  // its precision resolved
   const TrainerEnvironment& env_;
   bool root_;
   RunFolder folder_;
@@ -187,6 +195,7 @@ TrainOutcome Trainer::run() {
     return TrainOutcome::kNothingToDo;
   }
   beat("start", deadlines_.start());
+  warn_of_slow_products();
   set_up();
   restore();
   std::optional<MemoryTerms> planned;
@@ -278,6 +287,18 @@ int64_t Trainer::parts() const {
   if (config_.numerics.mode == "fast") return config_.parallel.tensor;
   if (start_.checkpoint) return start_.checkpoint->state().parts;
   return config_.numerics.tensor.value_or(config_.parallel.tensor);
+}
+
+std::string Trainer::automatic_precision() {
+  if (!start_.precision.empty()) return start_.precision;
+  const bool possible = parts() == 1;  // slices are f32 alone (require_precision)
+  return std::string(name_of(possible ? fastest_safe_precision(env_.world) : Precision::kF32));
+}
+
+void Trainer::warn_of_slow_products() {
+  if (const auto slow = slow_precision(precision_from_name(config_.precision))) {
+    env_.console.warning(*slow);
+  }
 }
 
 void Trainer::build_schedule() {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "framework/io/json.h"
+#include "framework/ops/precision_speed.h"
 #include "models/hf/config.h"
 #include "models/hf/import.h"
 #include "trainer/checkpointing.h"
@@ -64,6 +65,11 @@ void fill_from_folder(FileSystem& files, const std::string& folder, const Config
 
 }  // namespace
 
+Precision configured_precision(const Config& config) {
+  return config.precision == "auto" ? fastest_safe_precision()
+                                    : precision_from_name(config.precision);
+}
+
 DataSource data_source(const DataFileConfig& part, const DataFileConfig& train) {
   const bool all_numbers = [&] {
     for (const auto& column : {part.text.value_or(train.text.value_or("")),
@@ -114,7 +120,7 @@ DescribedModel describe(FileSystem& files, const Config& config) {
   t.config.recompute = config.memory.recompute == "layer"       ? Recompute::kLayer
                        : config.memory.recompute == "attention" ? Recompute::kAttention
                                                                 : Recompute::kNone;
-  t.config.precision = precision_from_name(config.precision);
+  t.config.precision = configured_precision(config);
 
   const DataSource train = data_source(config.data.train, config.data.train);
   const LabelDecision decision =

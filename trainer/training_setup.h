@@ -16,6 +16,10 @@
 
 namespace heddle {
 
+// What config.precision says; for `auto`, what this processor is best at. (A run decides once, for
+// all its ranks: trainer.cpp.)
+Precision configured_precision(const Config& config);
+
 // The files and columns of a part of the data; columns that `part` does not name are those of
 // `train`.
 DataSource data_source(const DataFileConfig& part, const DataFileConfig& train);

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "framework/io/json.h"
+#include "framework/ops/precision_speed.h"
 #include "tests/trainer/tiny_run.h"
 #include "trainer/checkpointing.h"
 #include "trainer/run_folder.h"
@@ -47,6 +48,34 @@ TEST_F(Resume, WhatChangesNoNumberMayChange) {
   const Config other =
       tiny_config(scratch_, "run", {"training.log_every=3", "checkpoint.every=5", "threads=2"});
   EXPECT_EQ(train_on(1, other).outcome, TrainOutcome::kFinished);
+}
+
+// `auto` is what the run was begun in, whatever this processor is best at.
+TEST_F(Resume, AutomaticPrecisionIsThatOfTheRun) {
+  PosixFileSystem files;
+  const std::string checkpoint = run() + "/checkpoints/step-000000004";
+  for (const std::string& from : {checkpoint, std::string("auto")}) {
+    const std::string output = from == "auto" ? "run" : "onward";
+    const Config config = tiny_config(scratch_, output, {"precision=auto"});
+    EXPECT_EQ(train_on(1, config, {.resume = from}).outcome, TrainOutcome::kFinished);
+    EXPECT_TRUE(has(read_file(files, scratch_.path(output) + "/config.yaml"), "precision: f32\n"));
+  }
+  const Config less = tiny_config(scratch_, "run", {"precision=bf16"});
+  EXPECT_TRUE(has(caught([&] { train_on(1, less); }).what, "\n  precision: f32 -> bf16"));
+}
+
+TEST_F(Resume, AutomaticPrecisionIsRecordedAsWhatItHasBecome) {
+  PosixFileSystem files;
+  const Config config = tiny_config(scratch_, "automatic", {"precision=auto"});
+  const Trained trained = train_on(2, config, {.stop_after = 6});
+  const std::string taken(name_of(fastest_safe_precision()));
+  EXPECT_TRUE(has(trained.console, "precision auto: " + taken));
+  EXPECT_TRUE(has(read_file(files, scratch_.path("automatic") + "/config.yaml"),
+                  "precision: " + taken + "\n"));
+  EXPECT_EQ(train_on(1, config).outcome, TrainOutcome::kFinished);
+  // Slices are f32 alone.
+  const Config sliced = tiny_config(scratch_, "sliced", {"precision=auto", "parallel.tensor=2"});
+  EXPECT_TRUE(has(train_on(2, sliced).console, "precision auto: f32"));
 }
 
 TEST_F(Resume, ChangedDataAreRefused) {

@@ -288,8 +288,9 @@ struct Config {
     f("parallel", parallel, "how ranks share the work");
     f("numerics", numerics, "what the arithmetic is");
     f("precision", precision,
-      Field("of activations and matrix products")
-          .one_of({"f32", "bf16"})
+      Field("of activations and matrix products; auto: bf16 where the processor of every rank has "
+            "fast products of it, else f32, decided once, when the run starts")
+          .one_of({"f32", "bf16", "auto"})
           .planned({"f16"})
           .also_called({"dtype", "fp16", "bf16"}));
     f("memory", memory, "what memory is saved");

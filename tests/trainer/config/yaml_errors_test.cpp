@@ -196,7 +196,7 @@ TEST(YamlErrors, SlicesThatRanksCannotShare) {
 
 TEST(NotYet, WhatALaterVersionWillKnowIsRefusedByNameAndValue) {
   EXPECT_SAYS(message_for_lines("precision: f16\n"),
-              "'precision' is 'f16': not yet. This version knows f32, bf16");
+              "'precision' is 'f16': not yet. This version knows f32, bf16, auto");
   EXPECT_SAYS(message_for("output: a\nmodel: {from: m, head: {task: token_classification}}\n"
                           "data: {train: a}\n"),
               "'model.head.task' is 'token_classification': not yet. This version knows "
@@ -207,7 +207,8 @@ TEST(NotYet, WhatALaterVersionWillKnowIsRefusedByNameAndValue) {
 }
 
 TEST(NotYet, WhatNoVersionKnowsIsAnOrdinaryMistake) {
-  EXPECT_SAYS(message_for_lines("precision: f8\n"), "'precision' is 'f8'. Expected one of f32, bf16");
+  EXPECT_SAYS(message_for_lines("precision: f8\n"),
+              "'precision' is 'f8'. Expected one of f32, bf16, auto");
   EXPECT_SAYS(message_for_lines("parallel: {zero: 2}\n"), "Expected a whole number from 0 to 1");
 }
 

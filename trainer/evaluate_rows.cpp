@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "trainer/row_truth.h"
 #include "trainer/row_windows.h"
 #include "trainer/shared_input.h"
 
@@ -9,11 +10,8 @@ namespace heddle {
 
 MetricReport evaluate_rows(const ServedModel& served, const DataSource& input, int64_t skip_bad,
                            const Device& device, const Mesh& mesh) {
-  const ClassifierConfig& config = served.config;
-  const auto width = static_cast<size_t>(config.outputs());
-  const LabelSet labels(config.labels);
-  std::vector<float> all_logits, targets;
-  std::vector<int64_t> classes;
+  RowTruth truth(served.config);
+  std::vector<float> all_logits;
 
   BadRows bad(skip_bad);
   ExampleReader examples(with_shared_input(input, mesh), bad);
@@ -21,16 +19,7 @@ MetricReport evaluate_rows(const ServedModel& served, const DataSource& input, i
   // A row whose label is bad counts as bad when its logits are there.
   const auto keep = [&](const Row& row, std::span<const float> logits) {
     try {
-      if (config.problem == Problem::kSingleLabel) {
-        classes.push_back(parse_label_index(row, column, labels));
-      } else {
-        std::vector<float> values(width);
-        if (config.problem == Problem::kMultiLabel)
-          parse_multi_hot(row, column, labels, values);
-        else
-          parse_numbers(row, column, values);
-        targets.insert(targets.end(), values.begin(), values.end());
-      }
+      truth.add(row, column);
     } catch (const RowError& error) {
       return bad.add(error);
     }
@@ -44,12 +33,7 @@ MetricReport evaluate_rows(const ServedModel& served, const DataSource& input, i
     throw Error(ExitCode::kInput, fmt::format("{}: has no row to evaluate", input.paths.front()));
   }
   if (!mesh.is_root()) return {};
-  return evaluate({.problem = config.problem,
-                   .num_labels = config.outputs(),
-                   .logits = all_logits,
-                   .classes = classes,
-                   .targets = targets,
-                   .label_names = config.labels});
+  return evaluate(truth.predictions(all_logits));
 }
 
 }  // namespace heddle

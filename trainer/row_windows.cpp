@@ -7,7 +7,6 @@
 namespace heddle {
 namespace {
 
-constexpr int64_t kRows = 8192;
 constexpr size_t kBytes = size_t{16} << 20;
 
 }  // namespace
@@ -17,7 +16,7 @@ RowWindows::RowWindows(ExampleReader& examples, RowTokenizer tokenizer, BadRows&
   sequence_begin_ = {0};
 }
 
-bool RowWindows::next() {
+bool RowWindows::next(int64_t most) {
   first_ += rows();
   tokens_.clear();
   sequence_begin_ = {0};
@@ -27,7 +26,7 @@ bool RowWindows::next() {
   lines_.clear();
   files_.clear();
   file_of_.clear();
-  while (rows() < kRows && text_.size() < kBytes) {
+  while (rows() < most && text_.size() < kBytes) {
     const std::optional<Row> row = next_row();
     if (!row) break;
     keep(*row);

@@ -21,14 +21,16 @@ namespace heddle {
 
 class RowWindows {
  public:
+  static constexpr int64_t kRows = 8192;
+
   // `examples` and `bad` outlive this; a row that cannot be tokenized is bad.
   RowWindows(ExampleReader& examples, RowTokenizer tokenizer, BadRows& bad);
 
   // Passes over so many rows, bad ones not counted; before the first next(). Returns how many there
   // were.
   int64_t skip(int64_t count);
-  // Reads the next rows; false if there are none left.
-  bool next();
+  // Reads the next rows, at most so many; false if there are none left.
+  bool next(int64_t most = kRows);
 
   int64_t rows() const { return static_cast<int64_t>(sequence_begin_.size()) - 1; }
   // Its fields as they were read; valid until the next call of row() or next().

@@ -64,6 +64,13 @@ DataSource InputOptions::source(const TextSettings& trained, bool labelled) cons
   return source;
 }
 
+void refuse_standard_input(const std::vector<std::string>& paths, const char* what) {
+  if (std::ranges::find(paths, "-") == paths.end()) return;
+  throw Error(ExitCode::kInput,
+              fmt::format("{}: standard input cannot be read more than once", what),
+              "write the rows into a file first");
+}
+
 void warn_of_skipped(const Session& session, const std::vector<BadRow>& rows) {
   for (const BadRow& row : rows) {
     session.warn(fmt::format("skipped {}: {}", row.where, row.reason));

@@ -25,6 +25,9 @@ struct InputOptions {
   DataSource source(const TextSettings& trained, bool labelled) const;
 };
 
+// Throws Error (kInput) if standard input is among `paths`: `what` reads its rows twice.
+void refuse_standard_input(const std::vector<std::string>& paths, const char* what);
+
 // "skipped FILE:LINE: reason" for each.
 void warn_of_skipped(const Session& session, const std::vector<BadRow>& rows);
 

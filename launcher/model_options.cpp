@@ -10,9 +10,13 @@ void TensorOption::add_to(CLI::App& verb, const std::string& others) {
       ->capture_default_str();
 }
 
-void ModelOptions::add_to(CLI::App& verb) {
+void ModelOptions::add_model_to(CLI::App& verb) {
   verb.add_option("MODEL", path, "a run, a checkpoint or a Hugging Face folder")->required();
   tensor.add_to(verb, "others share rows");
+}
+
+void ModelOptions::add_to(CLI::App& verb) {
+  add_model_to(verb);
   verb.add_option(
           "--precision", precision,
           "of the layers: f32, bf16, int8, or auto: bf16 where the processor is fast at it, "

@@ -24,6 +24,8 @@ struct ModelOptions {
   std::string precision;  // "": what the model was trained in; "auto": what all ranks are fast at
 
   void add_to(CLI::App& verb);
+  // All but --precision.
+  void add_model_to(CLI::App& verb);
   // Collective where the precision is auto.
   LoadOptions load(const Mesh& mesh) const;
   // The model. Warns if this processor is slow at its precision, and says what `auto` has become.

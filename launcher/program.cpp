@@ -23,6 +23,21 @@ CLI::Validator as_bytes() {
   return {to_number, "BYTES"};
 }
 
+CLI::Validator as_share() {
+  const auto to_number = [](std::string& text) {
+    double percent = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, percent);
+    if (error != std::errc() || std::string_view(stop, end) != "%" ||
+        !(percent >= 0 && percent <= 100)) {
+      return fmt::format("{}. Expected a share from 0% to 100%, such as 0.1%", text);
+    }
+    text = fmt::format("{}", percent / 100);
+    return std::string();
+  };
+  return {to_number, "SHARE"};
+}
+
 CLI::Validator whole_number(int64_t least, int64_t most) {
   const auto problem = [=](const std::string& text) {
     int64_t number = 0;
@@ -42,9 +57,9 @@ Program::Program()
   app_.set_version_flag("--version", "heddle " HEDDLE_VERSION);
   app_.require_subcommand(1);
   app_.fallthrough();
-  for (const auto add :
-       {add_train, add_evaluate, add_predict, add_features, add_tokenize, add_import, add_export,
-        add_inspect, add_verify, add_diff, add_report, add_config, add_plan, add_planned}) {
+  for (const auto add : {add_train, add_evaluate, add_predict, add_features, add_bench,
+                         add_tokenize, add_import, add_export, add_inspect, add_verify, add_diff,
+                         add_report, add_config, add_plan, add_planned}) {
     add(*this);
   }
 }

@@ -18,6 +18,8 @@ namespace heddle {
 
 // For options that are bytes, such as '16 GiB'.
 CLI::Validator as_bytes();
+// For shares, such as 0.1%, which become numbers from 0 to 1.
+CLI::Validator as_share();
 // For whole numbers within bounds that a person can read.
 CLI::Validator whole_number(int64_t least, int64_t most);
 
@@ -53,6 +55,7 @@ void add_train(Program& program);
 void add_evaluate(Program& program);
 void add_predict(Program& program);
 void add_features(Program& program);
+void add_bench(Program& program);
 void add_tokenize(Program& program);
 void add_import(Program& program);
 void add_export(Program& program);

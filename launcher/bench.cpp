@@ -1,0 +1,66 @@
+// heddle bench MODEL DATA: how fast a model is in each precision on this machine, and what it
+// changes.
+#include <memory>
+
+#include "launcher/input_options.h"
+#include "launcher/model_options.h"
+#include "launcher/program.h"
+#include "trainer/precision_trial.h"
+
+namespace heddle {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  InputOptions input;
+  int64_t rows = kSampleRows;
+  double max_flips = kMostFlips;
+  std::string json;
+};
+
+ExitCode bench_verb(Session& session, const Options& options) {
+  refuse_standard_input(options.input.paths, "bench");
+  if (!options.json.empty()) require_output(options.json, options.input.paths);
+  const Mesh mesh = options.model.mesh(session);
+  const PrecisionCandidates candidates =
+      load_candidates(session.files(), options.model.path, {.mesh = &mesh});
+  // Without a header no column can be guessed to be the label.
+  const bool labelled = !options.input.no_header || !options.input.label.empty();
+  const SampleOptions sample = {
+      .input = options.input.source(candidates.models.front()->text, labelled),
+      .rows = options.rows,
+      .label_is_a_guess = options.input.label.empty(),
+      .skip_bad = options.input.skip_bad};
+  const MeasuredPrecisions measured =
+      measure_precisions(candidates, sample, session.device(), mesh);
+  if (!session.root()) return ExitCode::kDone;
+  session.print(precision_table(measured, options.max_flips));
+  if (!options.json.empty()) {
+    write_file_atomically(session.files(), options.json,
+                          dump_json(to_json(measured, options.max_flips), 2) + "\n");
+  }
+  return ExitCode::kDone;
+}
+
+}  // namespace
+
+void add_bench(Program& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = program.verb(
+      "bench", "Speed of a model in each precision on this machine, and what it changes.",
+      "heddle bench runs/sst2 dev.tsv --rows 512");
+  options->model.add_model_to(*verb);
+  options->input.add_to(*verb, "DATA", true);
+  verb->add_option("--rows", options->rows, "of DATA, from its beginning")
+      ->check(whole_number(1, kMostSampleRows))
+      ->capture_default_str();
+  verb->add_option("--max-flips", options->max_flips,
+                   "for the recommendation: the share of rows whose label may differ from that of "
+                   "f32; of a regression, how far a number may be off, relative to the spread of "
+                   "the answers; default: 0.1%")
+      ->transform(as_share());
+  verb->add_option("--json", options->json, "write the figures into this file, too");
+  program.on_run(verb, [options](Session& session) { return bench_verb(session, *options); });
+}
+
+}  // namespace heddle

@@ -16,7 +16,7 @@ namespace heddle {
 // Whatever changes a byte of the output: two jobs are the same if their parts have the same hashes.
 struct OutputJob {
   struct Part {
-    std::string what;   // "model", "input" or "options"
+    std::string what;   // "model", "input", "options" or "precision"
     std::string shown;  // for people
     std::string hash;
   };

@@ -10,6 +10,8 @@
 namespace heddle {
 namespace {
 
+constexpr char kPrecisionPart[] = "precision";
+
 // The manifest has the hash of every file of a checkpoint. A folder's files are read: whatever
 // describes the model or its tokenizer, and the weights.
 std::string hash_of_model(FileSystem& files, const std::string& path) {
@@ -58,7 +60,6 @@ std::string options_text(const ServedModel& served, const PredictOptions& option
   said.push_back(fmt::format("texts of {} tokens, {}, stride {}", text.max_length, text.truncation,
                              text.stride));
   said.push_back(fmt::format("matrices in {} slices", served.slices));
-  said.push_back(fmt::format("precision {}", name_of(served.config.precision)));
   return fmt::format("{}", fmt::join(said, ", "));
 }
 
@@ -71,10 +72,21 @@ OutputJob::Part part(const std::string& what, const std::string& shown, const st
 OutputJob predict_job(FileSystem& files, const ServedModel& served, const PredictOptions& options) {
   const std::vector<std::string> paths = expand_paths(options.input.paths);
   const std::string said = options_text(served, options);
+  const std::string precision(name_of(served.config.precision));
   return {{part("model", served.path, hash_of_model(files, served.path)),
            part("input", fmt::format("{}", fmt::join(paths, " ")),
                 hash_of_input(files, paths, options.resume)),
-           part("options", said, hash_hex(std::string_view(said)))}};
+           part("options", said, hash_hex(std::string_view(said))),
+           part(kPrecisionPart, precision, hash_hex(std::string_view(precision)))}};
+}
+
+std::optional<Precision> recorded_precision(FileSystem& files, const std::string& output) {
+  const std::optional<OutputRecord> found = read_output_record(files, output);
+  if (!found) return {};
+  for (const OutputJob::Part& part : found->job.parts) {
+    if (part.what == kPrecisionPart) return precision_from_name(part.shown);
+  }
+  return {};
 }
 
 }  // namespace heddle

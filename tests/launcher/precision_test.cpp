@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <string>
+#include <vector>
 
 #include "tests/support/program.h"
 #include "tests/support/tiny_model.h"
@@ -16,6 +18,11 @@ int count(const std::string& text, const std::string& part) {
   int found = 0;
   for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
   return found;
+}
+
+testing::AssertionResult says(const std::string& text, const std::string& part) {
+  if (text.find(part) != std::string::npos) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "no '" << part << "' in: " << text;
 }
 
 std::vector<std::string> serving_verbs() {
@@ -78,6 +85,47 @@ TEST(Precision, OfARunIsResolvedAtItsStartAndWarnedOf) {
   EXPECT_EQ(slow.code, 0) << slow.err;
   EXPECT_EQ(count(slow.err, "warning: precision bf16: this processor has no fast products"), 1)
       << slow.err;
+}
+
+TEST(PrecisionOnASample, IsChosenOnceForAllRanksAndRecorded) {
+  const TinyModel& tiny = tiny_model();
+  const std::string out = tiny / "sampled.tsv";
+  const std::string predict = fmt::format("predict {} {} -o {} ", tiny.run, tiny.data, out);
+  const std::string choose = "--precision auto --sample 16 --max-flips 100%";
+  const Outcome chosen = run_heddle(predict + choose, {.ranks = 2});
+  ASSERT_EQ(chosen.code, 0) << chosen.err;
+  EXPECT_TRUE(says(chosen.err, "at most 100 % of labels; against f32 on 16 rows: bf16 "));
+  const size_t at = chosen.err.find("precision auto: ") + 16;
+  const std::string taken = chosen.err.substr(at, chosen.err.find(':', at) - at);
+  EXPECT_TRUE(says(read_text(tiny / ".sampled.tsv.job"), fmt::format("\"shown\": \"{}\"", taken)));
+  const std::string whole = read_text(out);
+  ASSERT_EQ(run_heddle(predict + "--precision " + taken).code, 0);
+  EXPECT_EQ(read_text(out), whole);
+}
+
+// Whatever is the fastest by now: the rows of one file are of one precision.
+TEST(PrecisionOnASample, OfAResumedJobIsThatOfItsBeginning) {
+  const TinyModel& tiny = tiny_model();
+  const std::string out = tiny / "begun.tsv";
+  const std::string predict =
+      fmt::format("predict {} {} --logits -o {} ", tiny.run, tiny.data, out);
+  for (const std::string begun : {"f32", "int8"}) {
+    ASSERT_EQ(run_heddle(predict + "--precision " + begun).code, 0);
+    const std::string whole = read_text(out);
+    for (const std::string more : {"", " --max-flips 100%"}) {
+      std::filesystem::remove(out);
+      write_text(out + ".part", whole.substr(0, whole.size() / 2));
+      const Outcome resumed =
+          run_heddle(predict + "--precision auto --resume" + more, {.ranks = more.empty() ? 2 : 0});
+      EXPECT_EQ(resumed.code, 0) << resumed.err;
+      EXPECT_TRUE(
+          says(resumed.err, fmt::format("precision auto: {}, as the job was begun", begun)));
+      EXPECT_EQ(read_text(out), whole);
+    }
+    const Outcome other = run_heddle(predict + "--resume --precision bf16");
+    EXPECT_EQ(other.code, 64);
+    EXPECT_TRUE(says(other.err, fmt::format("\n  precision: {} -> bf16", begun)));
+  }
 }
 
 }  // namespace

@@ -9,7 +9,8 @@ export OMP_NUM_THREADS=1
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# write_config FILE ROWS: a two-layer encoder from scratch, dropout 0.1, the first ROWS rows.
+# write_config FILE ROWS: a two-layer encoder from scratch, dropout 0.1, the first ROWS rows; in
+# PRECISION, f32 by default.
 write_config() {
   local sample=$root/datasets/samples/definitions
   head -n $(($2 + 1)) "$sample/train.tsv" > "$scratch/train.tsv"
@@ -24,6 +25,7 @@ model:
   dropout: {hidden: 0.1, attention: 0.1, head: 0.1}
 data: {train: {path: $scratch/train.tsv, text: definition, label: kind}, max_length: 64}
 batch: {size: 32}
+precision: ${PRECISION:-f32}
 training: {steps: 30, log_every: 1, evaluate_every: never}
 checkpoint: {every: 5}
 log: {tensorboard: false, console: none, hash_every: 5}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The same losses and weights, bit for bit, on every number of ranks and threads, and after kill -9
 # on another number of ranks; with whole batches, a last batch of 3 rows, accumulation, an odd batch
-# and a frozen encoder.   HEDDLE=build/release/bin/heddle tests/long/same_bits.sh
+# and a frozen encoder.   [PRECISION=bf16] HEDDLE=build/release/bin/heddle tests/long/same_bits.sh
 . "$(dirname "$0")/common.sh"
 
 compared=0

@@ -28,6 +28,12 @@ TEST(SameBits, OddBatchShortLastBatchAndAccumulation) {
   expect_same_on_all({"batch.micro_tokens=16"});
 }
 
+// Heads of 32, and widths that tiles divide: what AMX has kernels for.
+TEST(SameBits, InBF16) {
+  expect_same_on_all({"precision=bf16", "batch.micro_tokens=16", "model.architecture.heads=2",
+                      "model.architecture.hidden_size=64"});
+}
+
 TEST(SameBits, LargePassesEqualSmallOnes) {
   const Scratch scratch;
   train_on(1, tiny_config(scratch, "small", {"batch.micro_tokens=16"}));

@@ -8,7 +8,6 @@
 #endif
 
 #include "framework/ops/detail/attention-inl.h"
-#include "framework/ops/detail/bf16_rows-inl.h"
 #include "framework/ops/detail/scratch_parts.h"
 #if HWY_TARGET == HWY_AVX3
 #include "framework/ops/detail/attention_amx_backward-inl.h"
@@ -17,12 +16,23 @@
 HWY_BEFORE_NAMESPACE();
 namespace heddle::HWY_NAMESPACE {
 
+// Rows [n, d] to another type, rounded where that has fewer bits.
+template <typename From, typename To>
+HWY_INLINE void convert_rows(const kernels::AttentionMatrix<From>& from, int64_t n, int64_t d,
+                             const kernels::AttentionMatrix<To>& to) {
+  for (int64_t i = 0; i < n; ++i) {
+    const From* x = from.data + i * from.stride;
+    To* y = to.data + i * to.stride;
+    for_vectors(d, [=](int64_t, auto load, auto store) HWY_ATTR { store(load(x), y); });
+  }
+}
+
 // A unit's copy in f32, in scratch: inputs are filled in, results are not.
 struct WideUnit {
   WideUnit(const AttentionUnit<BFloat16>& u, bool backward, float* block) : parts(block) {
     const auto widened = [&](const kernels::AttentionMatrix<BFloat16>& from, int64_t rows) {
       const kernels::AttentionMatrix<float> copy = result(rows, u.head_dim);
-      if (block != nullptr) widen_rows(from.data, from.stride, rows, u.head_dim, copy.data);
+      if (block != nullptr) convert_rows(from, rows, u.head_dim, copy);
       return copy;
     };
     unit.queries = u.queries;
@@ -57,11 +67,6 @@ struct WideUnit {
   float* rest;
 };
 
-HWY_INLINE void narrow(const kernels::AttentionMatrix<float>& from, int64_t rows, int64_t d,
-                       const kernels::AttentionMatrix<BFloat16>& to) {
-  narrow_rows(from.data, rows, d, to.data, to.stride);
-}
-
 // True if units are computed on AMX's tiles: then an AmxTiles must be alive.
 inline bool attention_on_tiles([[maybe_unused]] int64_t head_dim) {
 #if HWY_TARGET == HWY_AVX3
@@ -88,7 +93,7 @@ void attention_bf16_forward(AttentionUnit<BFloat16> u, int64_t heads, float* scr
   for (; heads > 0; --heads, u.next_head()) {
     const WideUnit wide(u, false, scratch);
     attention_forward(wide.unit, wide.rest);
-    narrow(wide.unit.output, u.queries, u.head_dim, u.output);
+    convert_rows(wide.unit.output, u.queries, u.head_dim, u.output);
   }
 }
 
@@ -99,9 +104,9 @@ void attention_bf16_backward(AttentionUnit<BFloat16> u, int64_t heads, float* sc
   for (; heads > 0; --heads, u.next_head()) {
     const WideUnit wide(u, true, scratch);
     attention_backward(wide.unit, wide.rest);
-    narrow(wide.unit.dq, u.queries, u.head_dim, u.dq);
-    narrow(wide.unit.dk, u.keys, u.head_dim, u.dk);
-    narrow(wide.unit.dv, u.keys, u.head_dim, u.dv);
+    convert_rows(wide.unit.dq, u.queries, u.head_dim, u.dq);
+    convert_rows(wide.unit.dk, u.keys, u.head_dim, u.dk);
+    convert_rows(wide.unit.dv, u.keys, u.head_dim, u.dv);
   }
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "framework/device/allocator.h"
+#include "framework/ops/detail/amx_panels-inl.h"
 #include "framework/ops/detail/amx_tiles-inl.h"
 #include "framework/ops/detail/simd-inl.h"
 #include "framework/ops/detail/weight_gradient.h"
@@ -50,51 +51,20 @@ HWY_INLINE __m512i pair_rows(const BFloat16* row, int64_t stride, int64_t rows) 
   return _mm512_or_si512(low, _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16));
 }
 
-// 16 x 16 pairs to their transpose, in place.
-HWY_INLINE void transpose(__m512i (&v)[16]) {
-  __m512i t[16];
-#pragma GCC unroll 8
-  for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
-    t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 16; i += 4) {
-    v[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-    v[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-    v[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-    v[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    t[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88);
-    t[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xdd);
-    t[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
-    t[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xdd);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    v[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-    v[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
-    v[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
-    v[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
-  }
-}
-
 // dy, transposed, as A: 16 of its columns become rows of `to`.
 void pack_dy(const BFloat16* from, int64_t columns, std::span<const int64_t> leaves,
              std::span<const int64_t> padded, BFloat16* to, int64_t stride) {
+  alignas(64) BFloat16 pairs[16][kAmxDepth];
+  const BFloat16* sources[16];
+  for (int i = 0; i < 16; ++i) sources[i] = pairs[i];
   for (size_t leaf = 0; leaf + 1 < leaves.size(); ++leaf) {
     int64_t row = leaves[leaf];
     for (int64_t k = padded[leaf]; k < padded[leaf + 1]; k += kAmxDepth) {
-      __m512i pairs[16];
-#pragma GCC unroll 16
-      for (int i = 0; i < 16; ++i, row += 2) {
-        pairs[i] = pair_rows(from + row * columns, columns, leaves[leaf + 1] - row);
+      for (BFloat16(&pair)[kAmxDepth] : pairs) {
+        _mm512_store_si512(pair, pair_rows(from + row * columns, columns, leaves[leaf + 1] - row));
+        row += 2;
       }
-      transpose(pairs);
-#pragma GCC unroll 16
-      for (int i = 0; i < 16; ++i) _mm512_store_si512(to + i * stride + k, pairs[i]);
+      transpose_pairs(sources, 0, to + k, stride);
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "framework/device/work.h"
+#include "framework/ops/detail/element_type.h"
 
 namespace heddle {
 namespace {
@@ -19,12 +20,6 @@ AttentionInputs<T> parts_of(const Tensor& qkv) {
     return AttentionMatrix<T>{qkv.data<T>() + i * width, qkv.dim(1)};
   };
   return {part(0), part(1), part(2)};
-}
-
-// Calls f(T()) with the element type.
-template <typename F>
-void with_type(DType dtype, F&& f) {
-  dtype == DType::kBF16 ? f(BFloat16()) : f(float());
 }
 
 void check_attention(const Tensor& qkv, const Segments& segments, const AttentionOptions& options) {

@@ -1,20 +1,15 @@
-#include <algorithm>
-
 #include "framework/ops/cast.h"
 #include "framework/ops/detail/convert.h"
+#include "framework/ops/detail/parallel_rows.h"
 
 namespace heddle::kernels {
 
 void cast(Cpu on, const Tensor& x, const Tensor& y) {
-  constexpr int64_t kElements = 16384;  // of a task
-  const int64_t n = x.numel();
-  on.parallel_for((n + kElements - 1) / kElements, [&](int64_t task) {
-    const int64_t first = task * kElements;
-    const int64_t count = std::min(kElements, n - first);
+  parallel_rows(on, x.numel(), 1, [&](int64_t begin, int64_t end) {
     if (x.dtype() == DType::kF32) {
-      convert(x.data<float>() + first, y.data<BFloat16>() + first, count);
+      convert(x.data<float>() + begin, y.data<BFloat16>() + begin, end - begin);
     } else {
-      convert(x.data<BFloat16>() + first, y.data<float>() + first, count);
+      convert(x.data<BFloat16>() + begin, y.data<float>() + begin, end - begin);
     }
   });
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "framework/autograd/leaves.h"
+#include "framework/ops/detail/element_type.h"
 #include "framework/ops/detail/leaf_tree.h"
 #include "framework/ops/detail/parallel_rows.h"
 #include "framework/ops/detail/philox-inl.h"
@@ -231,11 +232,6 @@ void layer_norm_backward_rows(const LayerNormBackward<BFloat16>& a, int64_t begi
   HWY_DYNAMIC_DISPATCH(layer_norm_backward_bf16)(a, begin, end, dgamma, dbeta);
 }
 
-template <typename T>
-T* data_or_null(const Tensor& t) {
-  return t.defined() ? t.data<T>() : nullptr;
-}
-
 // Columns [begin, end) of `sums` [runs, width].
 void merge_columns(std::span<const RowRun> runs, int64_t leaves, const float* sums, int64_t width,
                    int64_t begin, int64_t end, float* out) {
@@ -305,16 +301,16 @@ namespace kernels {
 
 void layer_norm(Cpu on, const Tensor& x, const Tensor& residual, const LayerNormParameters& norm,
                 const Dropout& dropout, const LayerNormSaved& saved, Tensor& y) {
-  const auto run = x.dtype() == DType::kBF16 ? normalise_rows<BFloat16> : normalise_rows<float>;
-  run(on, x, residual, norm, dropout, saved, y);
+  with_type(x.dtype(),
+            [&]<typename T>(T) { normalise_rows<T>(on, x, residual, norm, dropout, saved, y); });
 }
 
 void layer_norm_backward(Cpu on, const Tensor& dy, const LayerNormSaved& saved,
                          const LayerNormParameters& norm, const Dropout& dropout,
                          std::span<const RowRun> runs, const LayerNormGradients& gradients) {
-  const auto run = dy.dtype() == DType::kBF16 ? normalise_rows_backward<BFloat16>
-                                              : normalise_rows_backward<float>;
-  run(on, dy, saved, norm, dropout, runs, gradients);
+  with_type(dy.dtype(), [&]<typename T>(T) {
+    normalise_rows_backward<T>(on, dy, saved, norm, dropout, runs, gradients);
+  });
 }
 
 void layer_norm_merge(Cpu on, const LeafOffsets& leaves, const Tensor& sums, const Tensor& dgamma,

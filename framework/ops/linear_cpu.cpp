@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "framework/ops/detail/activation.h"
+#include "framework/ops/detail/element_type.h"
 #include "framework/ops/detail/weight_gradient.h"
 #include "framework/ops/linear.h"
 
@@ -9,18 +10,6 @@ namespace {
 
 // Elements of a task that is element by element.
 constexpr int64_t kElements = 16384;
-
-template <typename T = float>
-T* data_or_null(const Tensor& t) {
-  return t.defined() ? t.data<T>() : nullptr;
-}
-
-// Calls f(an element of the tensor's type).
-template <typename F>
-void for_type_of(const Tensor& t, F&& f) {
-  if (t.dtype() == DType::kBF16) return f(BFloat16());
-  f(float());
-}
 
 void linear_f32(Cpu on, const Tensor& x, const PackedWeight& weight, const float* bias,
                 Activation activation, Tensor& y, float* derivatives) {
@@ -50,9 +39,9 @@ void linear_bf16(Cpu on, const Tensor& x, const PackedWeight& weight, const floa
 
 void linear(Cpu on, const Tensor& x, const PackedWeight& weight, const Tensor& bias,
             Activation activation, Tensor& y, Tensor& derivatives) {
-  const float* b = data_or_null(bias);
+  const float* b = data_or_null<float>(bias);
   if (x.dtype() == DType::kF32) {
-    linear_f32(on, x, weight, b, activation, y, data_or_null(derivatives));
+    linear_f32(on, x, weight, b, activation, y, data_or_null<float>(derivatives));
   } else {
     linear_bf16(on, x, weight, b, activation, y, data_or_null<BFloat16>(derivatives));
   }
@@ -63,7 +52,7 @@ void linear_activation_backward(Cpu on, Activation activation, const Tensor& dy,
   const int64_t n = dy.numel();
   on.parallel_for((n + kElements - 1) / kElements, [&](int64_t task) {
     const int64_t first = task * kElements;
-    for_type_of(dy, [&]<typename T>(T) {
+    with_type(dy.dtype(), [&]<typename T>(T) {
       activation_backward(activation, dy.data<T>() + first, saved.data<T>() + first,
                           dx.data<T>() + first, std::min(kElements, n - first));
     });
@@ -86,8 +75,8 @@ void linear_weight_gradient(Cpu on, const Tensor& dy, const Tensor& x,
                        .outputs = dy.dim(1),
                        .inputs = x.dim(1),
                        .leaves = leaves,
-                       .dw = data_or_null(dw),
-                       .db = data_or_null(db)});
+                       .dw = data_or_null<float>(dw),
+                       .db = data_or_null<float>(db)});
 }
 
 }  // namespace heddle::kernels

@@ -64,7 +64,7 @@ std::vector<HeldPiece> held_states(const Optimizer& optimizer) {
       const ParameterArena::Entry& of = *entry.gradient.parameter;
       if (entry.first == entry.last) continue;
       held.push_back(
-          {"optimizer/" + state.name + "/" + of.name, of.parameter, entry.first,
+          {std::string(kOptimizerPrefix) + state.name + "/" + of.name, of.parameter, entry.first,
            state.values.span<float>().subspan(static_cast<size_t>(entry.offset),
                                               static_cast<size_t>(entry.last - entry.first))});
     }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "framework/comm/communicator.h"
@@ -16,6 +17,9 @@
 #include "framework/optim/optimizer.h"
 
 namespace heddle {
+
+// What the names of the optimizer's state begin with.
+inline constexpr std::string_view kOptimizerPrefix = "optimizer/";
 
 // A contiguous range of the memory of a shard of a tensor.
 struct HeldPiece {

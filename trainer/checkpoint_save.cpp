@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <optional>
+#include <sstream>
 #include <utility>
 
 #include "framework/comm/collectives.h"
@@ -47,9 +49,14 @@ void CheckpointSave::start(std::function<void()> job) {
                     std::move(job));
 }
 
+// Into one file what serving needs, into another the optimizer's state.
 void CheckpointSave::write() {
-  CheckpointWriter writer(files_, place_, world_.rank());
+  CheckpointWriter model(files_, place_, world_.rank());
+  std::optional<CheckpointWriter> optimizer;
   for (const HeldPiece& piece : share_.mine) {
+    const bool is_state = piece.name.starts_with(kOptimizerPrefix);
+    if (is_state && !optimizer) optimizer.emplace(files_, place_, world_.rank(), "optimizer");
+    CheckpointWriter& writer = is_state ? *optimizer : model;
     const Shape& whole = piece.parameter->whole_shape();
     const std::vector<int64_t> shape(whole.begin(), whole.end());
     for (const BoxOfPiece& part : boxes_of(piece)) {
@@ -57,8 +64,9 @@ void CheckpointSave::write() {
     }
   }
   for (const auto& [name, content] : texts_)
-    writer.add_text(std::string(kTokenizerPrefix) + name, content);
-  mine_ = writer.finish();
+    model.add_text(std::string(kTokenizerPrefix) + name, content);
+  mine_.push_back(model.finish());
+  if (optimizer) mine_.push_back(optimizer->finish());
 }
 
 bool CheckpointSave::poll() {
@@ -97,11 +105,17 @@ bool CheckpointSave::advance() {
   } else if (phase_ == Phase::kWrite) {
     copy_ = {};
     phase_ = Phase::kCommit;
-    std::vector<std::string> summaries = gather_text(world_, mine_.to_text(), 0, "shards");
+    std::string mine;
+    for (const ShardSummary& shard : mine_) mine += shard.to_text() + "\n";
+    std::vector<std::string> summaries = gather_text(world_, mine, 0, "shards");
     start([this, summaries = std::move(summaries)] {
       if (world_.rank() != 0) return;
       std::vector<ShardSummary> shards;
-      for (const std::string& text : summaries) shards.push_back(ShardSummary::from_text(text));
+      for (const std::string& texts : summaries) {
+        std::istringstream lines(texts);
+        for (std::string text; std::getline(lines, text);)
+          shards.push_back(ShardSummary::from_text(text));
+      }
       commit_checkpoint(files_, place_, std::move(shards),
                         {.metadata = metadata_,
                          .keep = static_cast<int>(options_.keep),

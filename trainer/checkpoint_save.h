@@ -67,7 +67,7 @@ class CheckpointSave {
   std::map<std::string, std::string> texts_;
   Json metadata_;
   Phase phase_ = Phase::kPrepare;
-  ShardSummary mine_;
+  std::vector<ShardSummary> mine_;
   std::future<void> job_;  // last: waited for first
 };
 

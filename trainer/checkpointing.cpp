@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "framework/nn/shard.h"
 #include "models/hf/config.h"
 
 namespace heddle {
@@ -80,9 +81,15 @@ std::string way_out(FileSystem& files, const std::string& path) {
   return fmt::format("heddle verify {} says all that is wrong with it", path);
 }
 
-std::unique_ptr<Checkpoint> open_checkpoint(FileSystem& files, const std::string& path) {
+std::unique_ptr<Checkpoint> open_checkpoint(FileSystem& files, const std::string& path,
+                                            CheckpointReader::Need need) {
   try {
-    return std::make_unique<Checkpoint>(files, path);
+    auto checkpoint = std::make_unique<Checkpoint>(files, path, Verify::kOnUse);
+    for (const auto& [name, tensor] : checkpoint->tensors()) {
+      const bool is_state = name.starts_with(kOptimizerPrefix);
+      if (!is_state || need == CheckpointReader::Need::kEverything) checkpoint->verify(name);
+    }
+    return checkpoint;
   } catch (const UnknownVersion&) {
     throw;
   } catch (const Error& error) {
@@ -101,8 +108,8 @@ Json metadata_of(const CheckpointContents& contents) {
           {"config", contents.run_config},  {"hashes", hashes}};
 }
 
-CheckpointReader::CheckpointReader(FileSystem& files, const std::string& path)
-    : path_(path), checkpoint_(open_checkpoint(files, path)) {
+CheckpointReader::CheckpointReader(FileSystem& files, const std::string& path, Need need)
+    : path_(path), checkpoint_(open_checkpoint(files, path, need)) {
   const JsonView metadata(checkpoint_->metadata(), path + "/manifest.json");
   config_ = parse_config(metadata["model"].raw(), metadata.name());
   text_ = text_settings(metadata["text"]);
@@ -125,14 +132,27 @@ std::string CheckpointReader::hash(const std::string& name) const {
   return JsonView(checkpoint_->metadata(), path_)["hashes"].get_or(name, "");
 }
 
+void CheckpointReader::require_shape(const std::string& name, const Parameter& parameter) const {
+  const Shape& whole = parameter.whole_shape();
+  const StoredTensor& stored = checkpoint_->at(name);
+  if (stored.dtype == DType::kF32 && stored.shape == dims(whole)) return;
+  throw Error(ExitCode::kNoData,
+              fmt::format("{}: tensor '{}' is {} [{}]. Expected f32 {}", path_, name,
+                          name_of(stored.dtype), fmt::join(stored.shape, ", "), whole));
+}
+
+bool CheckpointReader::view(const std::string& name, Parameter& parameter) const {
+  require_shape(name, parameter);
+  const std::vector<ShardBox> boxes = shard_boxes(parameter);
+  if (boxes.size() != 1) return false;
+  auto elements = checkpoint_->hold(name, {boxes[0].begin, boxes[0].extent});
+  if (elements == nullptr) return false;
+  parameter.value = Tensor::view_read_only(std::move(elements), parameter.shape(), DType::kF32);
+  return true;
+}
+
 void CheckpointReader::read(const HeldPiece& piece) const {
-  const Shape& whole = piece.parameter->whole_shape();
-  const StoredTensor& stored = checkpoint_->at(piece.name);
-  if (stored.dtype != DType::kF32 || stored.shape != dims(whole)) {
-    throw Error(ExitCode::kNoData,
-                fmt::format("{}: tensor '{}' is {} [{}]. Expected f32 {}", path_, piece.name,
-                            name_of(stored.dtype), fmt::join(stored.shape, ", "), whole));
-  }
+  require_shape(piece.name, *piece.parameter);
   for (const BoxOfPiece& part : boxes_of(piece)) {
     checkpoint_->read(piece.name, part.box, std::as_writable_bytes(part.values));
   }
@@ -157,10 +177,15 @@ void CheckpointReader::fill(const ParameterArena& arena, int64_t seed,
 }
 
 void CheckpointReader::fill(const NamedParameters& parameters) const {
+  NamedParameters to_read;
   for (const auto& [name, parameter] : parameters) {
-    if (!parameter->value.defined()) parameter->value = Tensor::empty(parameter->shape());
+    if (!parameter->value.defined()) {
+      if (view(kWeights + name, *parameter)) continue;
+      parameter->value = Tensor::empty(parameter->shape());
+    }
+    to_read.emplace_back(name, parameter);
   }
-  for (const HeldPiece& piece : held_weights(parameters)) read(piece);
+  for (const HeldPiece& piece : held_weights(to_read)) read(piece);
 }
 
 void CheckpointReader::fill(Optimizer& optimizer) const {

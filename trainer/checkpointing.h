@@ -67,9 +67,11 @@ Json metadata_of(const CheckpointContents& contents);
 
 class CheckpointReader {
  public:
-  // Verifies the checkpoint. Throws Error(kNoData) that says what is damaged, with another of the
-  // same folder that is whole as the hint.
-  CheckpointReader(FileSystem& files, const std::string& path);
+  enum class Need : uint8_t { kEverything, kModel };  // kModel: not the optimizer's state
+
+  // Verifies the files that hold what is needed. Throws Error(kNoData) that says what is damaged,
+  // with another checkpoint of the same folder that is whole as the hint.
+  CheckpointReader(FileSystem& files, const std::string& path, Need need = Need::kEverything);
   ~CheckpointReader();
 
   const std::string& path() const { return path_; }
@@ -83,12 +85,16 @@ class CheckpointReader {
   // Each reads only what this rank holds, whichever mesh wrote it.
   // Fills every parameter; one whose head has other outputs starts afresh, which `notes` says.
   void fill(const ParameterArena& arena, int64_t seed, std::vector<std::string>& notes) const;
-  // Fills every parameter; those without memory get their own.
+  // Fills every parameter. Those without memory become views of the mapped file, not to be written,
+  // where their elements lie together in it; the others get memory of their own.
   void fill(const NamedParameters& parameters) const;
   // The optimizer's state; its number of updates is in state().
   void fill(Optimizer& optimizer) const;
 
  private:
+  void require_shape(const std::string& name, const Parameter& parameter) const;
+  // False if the elements do not lie together in a file.
+  bool view(const std::string& name, Parameter& parameter) const;
   void read(const HeldPiece& piece) const;
 
   std::string path_;

@@ -132,7 +132,7 @@ void export_model(FileSystem& files, const std::string& path, const std::string&
           parts_of(named_parameters(served->model)));
     return;
   }
-  const CheckpointReader checkpoint(files, found.path);
+  const CheckpointReader checkpoint(files, found.path, CheckpointReader::Need::kModel);
   write(checkpoint.config(), checkpoint.text(), *checkpoint.tokenizer(),
         [&](const std::string& name, Parameter& part) {
           checkpoint.fill({{name, &part}});

@@ -53,7 +53,7 @@ std::unique_ptr<ServedModel> load_folder(FileSystem& files, const std::string& f
 
 std::unique_ptr<ServedModel> load_checkpoint(FileSystem& files, const std::string& path,
                                              const LoadOptions& options) {
-  const CheckpointReader reader(files, path);
+  const CheckpointReader reader(files, path, CheckpointReader::Need::kModel);
   ClassifierConfig config = reader.config();
   const Group group = group_for(config, reader.state().parts, options);
   config.precision = precision_for(reader.state().precision, group, options);
@@ -158,7 +158,8 @@ std::unique_ptr<ServedModel> load_served_model(FileSystem& files, const std::str
 std::shared_ptr<const Tokenizer> load_model_tokenizer(FileSystem& files, const std::string& path) {
   const auto has = [&](const char* name) { return files.exists(join_path(path, name)); };
   if (!has("run.json") && !has("manifest.json")) return load_tokenizer(path);
-  return CheckpointReader(files, find_model(files, path).path).tokenizer();
+  return CheckpointReader(files, find_model(files, path).path, CheckpointReader::Need::kModel)
+      .tokenizer();
 }
 
 }  // namespace heddle

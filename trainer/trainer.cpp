@@ -471,7 +471,8 @@ void Trainer::test() {
   beat("test", evaluation_limit(*data_->test));
   TrainingState evaluated = state_;
   if (state_.best && state_.best->step != state_.step) {
-    const CheckpointReader best(env_.files, join_path(folder_.checkpoints(), "best"));
+    const CheckpointReader best(env_.files, join_path(folder_.checkpoints(), "best"),
+                                CheckpointReader::Need::kModel);
     best.fill(*model_.arena, config_.seed, model_.notes);
     evaluated = best.state();
   }

@@ -107,7 +107,8 @@ DescribedModel describe(FileSystem& files, const Config& config) {
       known = parse_config(read_json(files, path), path);
       t.tokenizer = load_tokenizer(config.model.tokenizer.value_or(from->path));
     } else {
-      checkpoint = std::make_unique<CheckpointReader>(files, from->path);
+      checkpoint =
+          std::make_unique<CheckpointReader>(files, from->path, CheckpointReader::Need::kModel);
       known = checkpoint->config();
       t.tokenizer = checkpoint->tokenizer();
     }

@@ -40,6 +40,12 @@ class Tensor {
   static Tensor view(std::shared_ptr<std::byte> memory, const Shape& shape, DType dtype,
                      const Device& device);
 
+  // The same of memory that must not be written: no op writes into its inputs.
+  static Tensor view_read_only(std::shared_ptr<const std::byte> memory, const Shape& shape,
+                               DType dtype) {
+    return view(std::const_pointer_cast<std::byte>(std::move(memory)), shape, dtype, Device::cpu());
+  }
+
   bool defined() const { return defined_; }
   const Shape& shape() const { return shape_; }
   int ndim() const { return shape_.ndim(); }

@@ -135,6 +135,18 @@ void Checkpoint::read(const std::string& name, std::span<std::byte> bytes) const
   read(name, whole(at(name).shape), bytes);
 }
 
+void Checkpoint::verify(const std::string& name) const {
+  for (const StoredBox& stored : at(name).boxes) shard(stored.file);
+}
+
+std::shared_ptr<const std::byte> Checkpoint::hold(const std::string& name, const Box& box) const {
+  for (const StoredBox& stored : at(name).boxes) {
+    if (intersection(stored.box, box) != box) continue;
+    return shard(stored.file).hold(stored.dataset, stored.box, box);
+  }
+  return nullptr;
+}
+
 std::string Checkpoint::text(const std::string& name) const {
   const StoredTensor& tensor = at(name);
   if (tensor.dtype != DType::kU8 || tensor.shape.size() != 1) {

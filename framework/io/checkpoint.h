@@ -44,6 +44,11 @@ class Checkpoint {
   void read(const std::string& name, const Box& box, std::span<std::byte> bytes) const;
   // The whole tensor.
   void read(const std::string& name, std::span<std::byte> bytes) const;
+  // Verifies the files that hold a tensor, unless that is done.
+  void verify(const std::string& name) const;
+  // The elements of a box as they lie in a file, mapped as long as they are held (file_system.h);
+  // null if they do not all lie together in one.
+  std::shared_ptr<const std::byte> hold(const std::string& name, const Box& box) const;
   // What `CheckpointWriter::add_text` wrote.
   std::string text(const std::string& name) const;
 

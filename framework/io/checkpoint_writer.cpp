@@ -125,9 +125,11 @@ void prepare_checkpoint(FileSystem& files, const CheckpointPlace& place, uint64_
   files.make_directory(place.temporary());
 }
 
-CheckpointWriter::CheckpointWriter(FileSystem& files, const CheckpointPlace& place, int writer)
+CheckpointWriter::CheckpointWriter(FileSystem& files, const CheckpointPlace& place, int writer,
+                                   std::string_view part)
     : files_(files),
-      path_(join_path(place.temporary(), fmt::format("shard-{:03}.h5", writer))),
+      path_(join_path(place.temporary(),
+                      fmt::format("shard-{:03}{}{}.h5", writer, part.empty() ? "" : "-", part))),
       hdf5_(files, path_) {}
 
 void CheckpointWriter::add(const std::string& name, DType dtype, const std::vector<int64_t>& shape,

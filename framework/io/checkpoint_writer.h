@@ -1,4 +1,4 @@
-// Writing a checkpoint: every writer its own file of boxes, then one of them the manifest.
+// Writing a checkpoint: every writer its own files of boxes, then one of them the manifest.
 //
 //   const CheckpointPlace place{.root = "runs/sst2/checkpoints", .step = 1200};
 //   if (rank == 0) prepare_checkpoint(files, place, total_bytes);       // all agree that it worked
@@ -38,11 +38,13 @@ struct CheckpointPlace {
 // throws Error(kIo) if the disk has less than `bytes` (of all writers) and a little more.
 void prepare_checkpoint(FileSystem& files, const CheckpointPlace& place, uint64_t bytes);
 
-// One writer's file. Used by one thread; different writers need nothing of each other.
+// One file of a writer. Used by one thread; different writers need nothing of each other.
 class CheckpointWriter {
  public:
-  // `writer` counts from 0.
-  CheckpointWriter(FileSystem& files, const CheckpointPlace& place, int writer);
+  // `writer` counts from 0. Who reads only some tensors need not read files of other ones: `part`
+  // names the writer's file for such.
+  CheckpointWriter(FileSystem& files, const CheckpointPlace& place, int writer,
+                   std::string_view part = "");
 
   // Writes a box of a tensor: its elements in row-major order. Each element of a tensor is written
   // once, by any writer. '/' in a name makes groups; '[' is not allowed.

@@ -85,6 +85,15 @@ class PosixFile final : public File {
 
   uint64_t size() override { return static_cast<uint64_t>(status_of(path(), descriptor_).st_size); }
 
+  std::unique_ptr<Mapping> map() override {
+    const uint64_t bytes = size();
+    if (bytes == 0) return std::make_unique<PosixMapping>(std::span<const std::byte>());
+    void* data = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, descriptor_, 0);
+    if (data == MAP_FAILED) throw FileError(path(), "map into memory", errno);
+    return std::make_unique<PosixMapping>(
+        std::span<const std::byte>(static_cast<const std::byte*>(data), bytes));
+  }
+
   void truncate(uint64_t size) override {
     if (::ftruncate(descriptor_, static_cast<off_t>(size)) != 0) {
       throw FileError(path(), "truncate", errno);
@@ -136,6 +145,12 @@ FileError::FileError(const std::string& path, const std::string& operation, int 
             hint_of(error_number)),
       error_number_(error_number) {}
 
+std::shared_ptr<const std::byte> hold(std::shared_ptr<const Mapping> mapping,
+                                      std::span<const std::byte> part) {
+  return {part.data(),
+          [mapping = std::move(mapping), part](const std::byte*) { mapping->release(part); }};
+}
+
 void File::read_at(uint64_t offset, std::span<std::byte> bytes) {
   while (!bytes.empty()) {
     const size_t count = read_some(offset, bytes);
@@ -169,18 +184,6 @@ std::unique_ptr<File> PosixFileSystem::open(const std::string& path, OpenMode mo
   auto file = std::make_unique<PosixFile>(path, descriptor);
   if (S_ISDIR(status_of(path, descriptor).st_mode)) throw FileError(path, "open", EISDIR);
   return file;
-}
-
-std::unique_ptr<Mapping> PosixFileSystem::map(const std::string& path) {
-  const Descriptor descriptor(path, O_RDONLY);
-  const struct stat status = status_of(path, descriptor.value());
-  if (S_ISDIR(status.st_mode)) throw FileError(path, "open", EISDIR);
-  const auto size = static_cast<size_t>(status.st_size);
-  if (size == 0) return std::make_unique<PosixMapping>(std::span<const std::byte>());
-  void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor.value(), 0);
-  if (data == MAP_FAILED) throw FileError(path, "map into memory", errno);
-  return std::make_unique<PosixMapping>(
-      std::span<const std::byte>(static_cast<const std::byte*>(data), size));
 }
 
 FileKind PosixFileSystem::kind(const std::string& path) {

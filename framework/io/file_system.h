@@ -32,6 +32,23 @@ class FileError : public Error {
   int error_number_;
 };
 
+// A file's content in memory, read-only, for as long as this lives.
+class Mapping {
+ public:
+  virtual ~Mapping() = default;
+  std::span<const std::byte> bytes() const { return bytes_; }
+  // Gives the memory behind a part of `bytes()` back; it is read from the file again if touched.
+  virtual void release(std::span<const std::byte> part) const = 0;
+
+ protected:
+  std::span<const std::byte> bytes_;
+};
+
+// The beginning of `part` of `mapping`, which stays mapped as long as someone holds that. The last
+// one to let go releases the part.
+std::shared_ptr<const std::byte> hold(std::shared_ptr<const Mapping> mapping,
+                                      std::span<const std::byte> part);
+
 // An open file. The destructor closes it; only `close` tells whether that went well.
 class File {
  public:
@@ -43,6 +60,7 @@ class File {
   void write_at(uint64_t offset, std::span<const std::byte> bytes);
 
   virtual uint64_t size() = 0;
+  virtual std::unique_ptr<Mapping> map() = 0;  // of all that it holds now; outlives the file
   virtual void truncate(uint64_t size) = 0;
   virtual void sync() = 0;   // content is on the disk when it returns
   virtual void close() = 0;  // idempotent
@@ -61,18 +79,6 @@ class File {
   std::string path_;
 };
 
-// A file's content in memory, read-only, for as long as this lives.
-class Mapping {
- public:
-  virtual ~Mapping() = default;
-  std::span<const std::byte> bytes() const { return bytes_; }
-  // Gives the memory behind a part of `bytes()` back; it is read from the file again if touched.
-  virtual void release(std::span<const std::byte> part) const = 0;
-
- protected:
-  std::span<const std::byte> bytes_;
-};
-
 enum class FileKind { kMissing, kFile, kDirectory, kSymlink, kOther };
 
 enum class OpenMode {
@@ -86,7 +92,6 @@ class FileSystem {
   virtual ~FileSystem() = default;
 
   virtual std::unique_ptr<File> open(const std::string& path, OpenMode mode) = 0;
-  virtual std::unique_ptr<Mapping> map(const std::string& path) = 0;
   // What is at `path` itself; a symbolic link is not followed.
   virtual FileKind kind(const std::string& path) = 0;
   virtual uint64_t size(const std::string& path) = 0;
@@ -102,6 +107,9 @@ class FileSystem {
   // Names created, renamed and removed in `path` are on the disk when it returns.
   virtual void sync_directory(const std::string& path) = 0;
 
+  std::unique_ptr<Mapping> map(const std::string& path) {
+    return open(path, OpenMode::kRead)->map();
+  }
   // True if something is there; follows no link.
   bool exists(const std::string& path) { return kind(path) != FileKind::kMissing; }
   // True for a directory or a link to one.
@@ -112,7 +120,6 @@ class FileSystem {
 class PosixFileSystem final : public FileSystem {
  public:
   std::unique_ptr<File> open(const std::string& path, OpenMode mode) override;
-  std::unique_ptr<Mapping> map(const std::string& path) override;
   FileKind kind(const std::string& path) override;
   uint64_t size(const std::string& path) override;
   uint64_t free_space(const std::string& directory) override;

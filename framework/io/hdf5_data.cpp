@@ -14,12 +14,16 @@ const Hdf5Dataset& Hdf5Reader::at(const std::string& name) const {
               did_you_mean(name, names));
 }
 
+void Hdf5Reader::check_boxes(const std::string& name, const Box& stored, const Box& wanted) const {
+  check(stored.extent == at(name).shape && wanted.extent.size() == stored.extent.size(),
+        "[Hdf5Reader] '{}' is asked for {} of {}", name, to_string(wanted), to_string(stored));
+}
+
 void Hdf5Reader::read(const std::string& name, const Box& stored, const Box& wanted,
                       std::span<std::byte> target) const {
+  check_boxes(name, stored, wanted);
   const Hdf5Dataset& dataset = at(name);
   const auto element_bytes = static_cast<size_t>(size_of(dataset.dtype));
-  check(stored.extent == dataset.shape && wanted.extent.size() == stored.extent.size(),
-        "[Hdf5Reader] '{}' is asked for {} of {}", name, to_string(wanted), to_string(stored));
   check(target.size() == static_cast<size_t>(wanted.volume()) * element_bytes,
         "[Hdf5Reader] '{}': {} needs {} bytes, not {}", name, to_string(wanted),
         static_cast<size_t>(wanted.volume()) * element_bytes, target.size());
@@ -36,6 +40,23 @@ void Hdf5Reader::read(const std::string& name, const Box& wanted,
   check(is_inside(wanted, dataset.shape), "[Hdf5Reader] '{}' holds {}, not {}", name,
         to_string(whole(dataset.shape)), to_string(wanted));
   read(name, whole(dataset.shape), wanted, target);
+}
+
+std::shared_ptr<const std::byte> Hdf5Reader::hold(const std::string& name, const Box& stored,
+                                                  const Box& wanted) const {
+  check_boxes(name, stored, wanted);
+  if (intersection(stored, wanted) != wanted) return nullptr;
+  int64_t runs = 0, first = 0;
+  for_each_run(stored, wanted, wanted, [&](BoxRun run) {
+    if (runs++ == 0) first = run.source;
+  });
+  if (runs != 1) return nullptr;
+  const Hdf5Dataset& dataset = at(name);
+  const auto element_bytes = static_cast<uint64_t>(size_of(dataset.dtype));
+  if (mapping_ == nullptr) mapping_ = file_->map();
+  return heddle::hold(mapping_, mapping_->bytes().subspan(
+                                    dataset.offset + static_cast<uint64_t>(first) * element_bytes,
+                                    static_cast<uint64_t>(wanted.volume()) * element_bytes));
 }
 
 }  // namespace heddle

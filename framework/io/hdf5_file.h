@@ -87,10 +87,18 @@ class Hdf5Reader {
             std::span<std::byte> target) const;
   // Copies a part of the dataset.
   void read(const std::string& name, const Box& wanted, std::span<std::byte> target) const;
+  // The elements of `wanted` of a dataset that holds `stored` of some tensor, as they lie in the
+  // file, mapped as long as they are held (file_system.h); null if they do not all lie together
+  // there.
+  std::shared_ptr<const std::byte> hold(const std::string& name, const Box& stored,
+                                        const Box& wanted) const;
 
  private:
+  void check_boxes(const std::string& name, const Box& stored, const Box& wanted) const;
+
   std::unique_ptr<File> file_;
   Hdf5Datasets datasets_;
+  mutable std::shared_ptr<const Mapping> mapping_;  // null until something is held
 };
 
 }  // namespace heddle

@@ -278,6 +278,11 @@ void SafetensorsFile::release(const std::string& name) const {
   mappings_[found.file]->release(found.entry.bytes);
 }
 
+std::shared_ptr<const std::byte> SafetensorsFile::hold(const std::string& name,
+                                                       std::span<const std::byte> part) const {
+  return heddle::hold(mappings_[stored(name).file], part);
+}
+
 void write_safetensors(FileSystem& files, const std::string& path,
                        std::vector<SafetensorsTensor> tensors,
                        const SafetensorsMetadata& metadata) {

@@ -46,6 +46,9 @@ class SafetensorsFile {
   const SafetensorsEntry& at(const std::string& name) const;
   // Gives the memory of pages that were read for `name` back; they can be read again.
   void release(const std::string& name) const;
+  // A part of the tensor's bytes, mapped as long as it is held (file_system.h).
+  std::shared_ptr<const std::byte> hold(const std::string& name,
+                                        std::span<const std::byte> part) const;
 
   // The "__metadata__" of all files together.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
@@ -67,7 +70,7 @@ class SafetensorsFile {
   std::map<std::string, Stored> entries_;
   std::map<std::string, std::string> metadata_;
   std::vector<std::string> paths_;
-  std::vector<std::unique_ptr<Mapping>> mappings_;
+  std::vector<std::shared_ptr<const Mapping>> mappings_;
 };
 
 // A tensor to write. `bytes` is its content in row-major order. Where `read` is set, it gives the

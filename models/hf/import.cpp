@@ -195,9 +195,10 @@ class Importer {
     if (!parameter.value.defined() && found.parts.size() == 1 && first.dtype == DType::kF32 &&
         aligned) {
       if (const std::optional<ShardRun> run = only_run(parameter)) {
-        auto* bytes = const_cast<std::byte*>(first.bytes.data()) + run->whole * int64_t{4};
-        parameter.value =
-            Tensor::view({source_, bytes}, parameter.shape(), DType::kF32, Device::cpu());
+        const auto part = first.bytes.subspan(static_cast<size_t>(run->whole) * sizeof(float),
+                                              static_cast<size_t>(run->count) * sizeof(float));
+        parameter.value = Tensor::view_read_only(source_->hold(found.parts.front(), part),
+                                                 parameter.shape(), DType::kF32);
         return;
       }
     }

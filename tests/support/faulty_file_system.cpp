@@ -116,6 +116,17 @@ struct FaultyFileSystem::Trouble {
   }
 };
 
+class FaultyFileSystem::MappedNode final : public Mapping {
+ public:
+  explicit MappedNode(std::shared_ptr<Node> node) : node_(std::move(node)) {
+    bytes_ = node_->bytes;
+  }
+  void release(std::span<const std::byte>) const override {}
+
+ private:
+  std::shared_ptr<Node> node_;
+};
+
 class FaultyFileSystem::OpenFile final : public File {
  public:
   OpenFile(const std::string& path, std::shared_ptr<Node> node, std::shared_ptr<Trouble> trouble)
@@ -124,6 +135,10 @@ class FaultyFileSystem::OpenFile final : public File {
   uint64_t size() override {
     trouble_->before(path(), "examine");
     return node_->bytes.size();
+  }
+  std::unique_ptr<Mapping> map() override {
+    trouble_->before(path(), "map into memory");
+    return std::make_unique<MappedNode>(node_);
   }
   void truncate(uint64_t size) override {
     trouble_->before(path(), "truncate", Trouble::Need::kSpace);
@@ -156,17 +171,6 @@ class FaultyFileSystem::OpenFile final : public File {
  private:
   std::shared_ptr<Node> node_;
   std::shared_ptr<Trouble> trouble_;
-};
-
-class FaultyFileSystem::MappedNode final : public Mapping {
- public:
-  explicit MappedNode(std::shared_ptr<Node> node) : node_(std::move(node)) {
-    bytes_ = node_->bytes;
-  }
-  void release(std::span<const std::byte>) const override {}
-
- private:
-  std::shared_ptr<Node> node_;
 };
 
 FaultyFileSystem::FaultyFileSystem()
@@ -269,11 +273,6 @@ std::unique_ptr<File> FaultyFileSystem::open(const std::string& path, OpenMode m
     node = existing(path, "open", FileKind::kFile);
   }
   return std::make_unique<OpenFile>(path, node, trouble_);
-}
-
-std::unique_ptr<Mapping> FaultyFileSystem::map(const std::string& path) {
-  trouble_->before(path, "map into memory");
-  return std::make_unique<MappedNode>(existing(path, "open", FileKind::kFile));
 }
 
 FileKind FaultyFileSystem::kind(const std::string& path) {

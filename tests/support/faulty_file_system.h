@@ -57,7 +57,6 @@ class FaultyFileSystem final : public FileSystem {
   std::unique_ptr<FaultyFileSystem> after_crash(Survival survival, uint64_t seed = 0) const;
 
   std::unique_ptr<File> open(const std::string& path, OpenMode mode) override;
-  std::unique_ptr<Mapping> map(const std::string& path) override;
   FileKind kind(const std::string& path) override;
   uint64_t size(const std::string& path) override;
   uint64_t free_space(const std::string& directory) override;

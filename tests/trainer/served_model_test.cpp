@@ -7,6 +7,7 @@
 #include "framework/io/checkpoint.h"
 #include "tests/support/tensors.h"
 #include "tests/trainer/serving.h"
+#include "trainer/checkpointing.h"
 
 namespace heddle {
 namespace {
@@ -54,6 +55,19 @@ TEST(ServedModel, ADamagedCheckpointNamesAWholeOne) {
   }
   const Caught none = caught([&] { load_served_model(files, scratch.path("run")); });
   EXPECT_TRUE(has(none.hint, "heddle verify " + checkpoints + "best says all that is wrong"));
+}
+
+TEST(ServedModel, TheOptimizersStateIsNotRead) {
+  const Scratch scratch;
+  PosixFileSystem files;
+  train_on(2, tiny_config(scratch, "run", {"training.steps=6"}));
+  const std::string last = scratch.path("run/checkpoints/last");
+  const std::string state = last + "/shard-000-optimizer.h5";
+  ASSERT_TRUE(files.exists(state));
+  files.open(state, OpenMode::kUpdate)->write_at(4100, std::as_bytes(std::span("damage")));
+  EXPECT_NE(load_served_model(files, last), nullptr);
+  EXPECT_TRUE(has(caught([&] { CheckpointReader(files, last); }).what,
+                  "shard-000-optimizer.h5: is damaged"));
 }
 
 TEST(FindModel, AFolderAndACheckpointAreTakenAsTheyAre) {

@@ -202,7 +202,6 @@ class FullDisk final : public FileSystem {
   uint64_t free_space(const std::string& directory) override {
     return fills_ && begun_ ? 1000 : disk_.free_space(directory);
   }
-  std::unique_ptr<Mapping> map(const std::string& path) override { return disk_.map(path); }
   FileKind kind(const std::string& path) override { return disk_.kind(path); }
   uint64_t size(const std::string& path) override { return disk_.size(path); }
   std::vector<std::string> list(const std::string& path) override { return disk_.list(path); }

@@ -71,6 +71,32 @@ TEST(Checkpoint, BoxesAreReadByOtherBoxes) {
   }
 }
 
+TEST(Checkpoint, WhatLiesTogetherCanBeHeldWithoutACopy) {
+  FaultyFileSystem disk;
+  const std::string path = save(disk, {"root", 3}, {7});
+  const std::vector<float> weights = SmallState{7}.weights();
+  std::shared_ptr<const std::byte> row;
+  {
+    const Checkpoint checkpoint(disk, path, Verify::kOnUse);
+    row = checkpoint.hold("weights/w", {{3, 0}, {1, kColumns}});
+    EXPECT_EQ(checkpoint.hold("weights/w", whole(std::vector<int64_t>{kRows, kColumns})),
+              nullptr);                                                  // in two files
+    EXPECT_EQ(checkpoint.hold("weights/w", {{0, 1}, {2, 2}}), nullptr);  // in two runs
+    EXPECT_EQ(checkpoint.hold("empty", {{0, 0}, {0, 5}}), nullptr);
+  }
+  ASSERT_NE(row, nullptr);
+  EXPECT_EQ(std::memcmp(row.get(), weights.data() + 3 * kColumns, kColumns * sizeof(float)), 0);
+  const std::string second = path + "/shard-001.h5";
+  const std::byte other[] = {std::byte{42}};
+  disk.open(second, OpenMode::kUpdate)->write_at(disk.size(second) - 1, other);
+  const Checkpoint damaged(disk, path, Verify::kOnUse);
+  EXPECT_NE(damaged.hold("weights/w", {{0, 0}, {2, kColumns}}), nullptr);
+  EXPECT_TRUE(has(error_text([&] {
+                    damaged.hold("weights/w", {{2, 0}, {2, kColumns}});
+                  }),
+                  "shard-001.h5: is damaged"));
+}
+
 TEST(Checkpoint, EqualStatesGiveEqualFiles) {
   FaultyFileSystem disk;
   const std::string a = save(disk, {"a", 3}, {1});

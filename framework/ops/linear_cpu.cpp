@@ -25,14 +25,8 @@ void linear_f32(Cpu on, const Tensor& x, const PackedWeight& weight, const float
 
 void linear_bf16(Cpu on, const Tensor& x, const PackedWeight& weight, const float* bias,
                  Activation activation, Tensor& y, BFloat16* derivatives) {
-  const int64_t stride = y.dim(1);
-  BFloat16* to = y.data<BFloat16>();
-  weight.multiply(on, x.data<BFloat16>(), x.dim(0),
-                  [=](const RowBlock& block, int64_t row, int64_t column) {
-                    const int64_t at = row * stride + column;
-                    bias_activation(block, bias ? bias + column : nullptr, activation,
-                                    {to + at, derivatives ? derivatives + at : nullptr, stride});
-                  });
+  weight.multiply(on, x.data<BFloat16>(), x.dim(0), bias, activation,
+                  {y.data<BFloat16>(), derivatives, y.dim(1)});
 }
 
 }  // namespace

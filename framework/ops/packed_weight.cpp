@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "framework/device/allocator.h"
+#include "framework/ops/detail/amx_linear.h"
 #include "framework/ops/detail/convert.h"
 #include "framework/ops/detail/gemm.h"
 #include "framework/ops/detail/parallel_rows.h"
@@ -31,9 +32,10 @@ constexpr int64_t kMostRest = 72;
 // Panels begin on cache lines.
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kResultBytes = 4;  // of a product's element: f32 or i32
+// On tiles, rows of a task where threads share the work.
+constexpr int64_t kTileRows = 128;
 
-int64_t most_plain_rows(Precision precision, bool backward, int64_t in) {
-  if (precision != Precision::kF32) return 0;
+int64_t most_plain_rows(bool backward, int64_t in) {
   if (!backward) return kFewRows;
   return in % kAliasing == 0 ? kFewRowsAliasing : kFewRowsBackward;
 }
@@ -58,7 +60,6 @@ PackedWeight PackedWeight::backward(const Tensor& weight, int64_t rows, Precisio
 
 PackedWeight::PackedWeight(const Tensor& weight, bool backward, int64_t rows, Precision precision)
     : precision_(precision), most_rows_(rows) {
-  if (kernels::Gemm::has(precision)) operands_ = precision;
   check(weight.ndim() == 2 && weight.dtype() == DType::kF32 && weight.numel() > 0,
         "[packed_weight] a weight of shape {} and type {}. Expected f32 [out, in].", weight.shape(),
         name_of(weight.dtype()));
@@ -68,7 +69,7 @@ PackedWeight::PackedWeight(const Tensor& weight, bool backward, int64_t rows, Pr
   const int64_t in = weight.dim(1);
   depth_ = backward ? out : in;
   columns_ = backward ? in : out;
-  const bool few = rows <= most_plain_rows(precision, backward, in);
+  const bool few = precision == Precision::kF32 && rows <= most_plain_rows(backward, in);
   if (weight.device().is_meta()) {
     // The libraries' layouts take hardly more than the weight itself; and the copies of a rest of
     // rows, see multiply_rows.
@@ -77,12 +78,16 @@ PackedWeight::PackedWeight(const Tensor& weight, bool backward, int64_t rows, Pr
                                rest * operand_bytes(Precision::kF32));
     return;
   }
+  tiles_ = precision == Precision::kBF16 && kernels::amx_linear_fits(depth_, columns_);
+  if (tiles_ || kernels::Gemm::has(precision)) operands_ = precision;
   for (int64_t column = 0; column < columns_; column += kPanelColumns) {
     const int64_t width = std::min(kPanelColumns, columns_ - column);
+    Panel& panel = panels_.emplace_back();
+    panel = {column, width, nullptr, weight.data<float>() + (backward ? column : column * in)};
+    if (tiles_) continue;
     // In less precision a panel is rounded, and its product made, in memory of its own.
     const int64_t stride = precision == Precision::kF32 ? columns_ : width;
-    panels_.push_back({column, kernels::Gemm::get({depth_, width, stride, backward, operands_}),
-                       weight.data<float>() + (backward ? column : column * in)});
+    panel.gemm = kernels::Gemm::get({depth_, width, stride, backward, operands_});
   }
   plain_ = few && plain_products_keep_bits(rows);
   if (plain_) {
@@ -95,8 +100,9 @@ PackedWeight::PackedWeight(const Tensor& weight, bool backward, int64_t rows, Pr
 void PackedWeight::pack(const Tensor& weight, bool backward) {
   std::vector<int64_t> offsets = {0};
   for (const Panel& panel : panels_) {
-    offsets.push_back(offsets.back() +
-                      (panel.gemm->packed_bytes() + kAlignment - 1) / kAlignment * kAlignment);
+    const int64_t bytes =
+        tiles_ ? depth_ * panel.columns * operand_bytes(precision_) : panel.gemm->packed_bytes();
+    offsets.push_back(offsets.back() + (bytes + kAlignment - 1) / kAlignment * kAlignment);
   }
   bytes_ = offsets.back();
   memory_ = allocate(bytes_);
@@ -105,17 +111,27 @@ void PackedWeight::pack(const Tensor& weight, bool backward) {
     on.parallel_for(static_cast<int64_t>(panels_.size()), [&](int64_t i) {
       Panel& panel = panels_[static_cast<size_t>(i)];
       std::byte* packed = memory_.get() + offsets[static_cast<size_t>(i)];
-      if (precision_ == Precision::kF32) {
-        panel.gemm->pack(panel.data, packed);
-      } else {
-        const int64_t numbers = depth_ * panel.gemm->shape().columns;
-        const std::shared_ptr<std::byte> rounded = allocate(numbers * operand_bytes(precision_));
-        round_panel(panel, static_cast<const float*>(panel.data), backward, rounded.get());
-        panel.gemm->pack(operands_of(rounded.get(), numbers).get(), packed);
-      }
+      pack_panel(panel, backward, packed);
       panel.data = packed;
     });
   });
+}
+
+void PackedWeight::pack_panel(const Panel& panel, bool backward, std::byte* packed) {
+  const auto* weight = static_cast<const float*>(panel.data);
+  if (tiles_ && backward) {
+    kernels::amx_pack_backward(weight, columns_, depth_, panel.columns,
+                               reinterpret_cast<BFloat16*>(packed));
+  } else if (tiles_) {
+    kernels::amx_pack_forward(weight, depth_, panel.columns, reinterpret_cast<BFloat16*>(packed));
+  } else if (precision_ == Precision::kF32) {
+    panel.gemm->pack(weight, packed);
+  } else {
+    const int64_t numbers = depth_ * panel.columns;
+    const std::shared_ptr<std::byte> rounded = allocate(numbers * operand_bytes(precision_));
+    round_panel(panel, weight, backward, rounded.get());
+    panel.gemm->pack(operands_of(rounded.get(), numbers).get(), packed);
+  }
 }
 
 std::shared_ptr<std::byte> PackedWeight::operands_of(const void* rows, int64_t n) const {
@@ -135,7 +151,7 @@ std::shared_ptr<std::byte> PackedWeight::operands_of(const void* rows, int64_t n
 // `weight` is at the panel's first element; its rows go to `to` one after another.
 void PackedWeight::round_panel(const Panel& panel, const float* weight, bool backward,
                                std::byte* to) {
-  const int64_t columns = panel.gemm->shape().columns;
+  const int64_t columns = panel.columns;
   if (precision_ == Precision::kInt8) {
     auto* numbers = reinterpret_cast<int8_t*>(to);
     for (int64_t c = 0; c < columns; ++c) {
@@ -170,6 +186,7 @@ bool PackedWeight::plain_products_keep_bits(int64_t rows) const {
 
 // Rows of a task: many, unless threads would then have too few tasks to share.
 int64_t PackedWeight::task_height(const Cpu& on, int64_t rows) const {
+  if (tiles_) return on.threads() == 1 ? rows : kTileRows;
   const kernels::Gemm& gemm = *panels_.front().gemm;
   const int64_t tasks = rows / gemm.tall_height() * static_cast<int64_t>(panels_.size());
   const bool enough = on.threads() == 1 || tasks >= int64_t{4} * on.threads();
@@ -198,13 +215,27 @@ void PackedWeight::multiply(const Cpu& on, const float* x, int64_t rows, float* 
   for_blocks(on, rows, [&](const Panel& panel, int64_t row, int64_t count) {
     float* to = y + row * columns_ + panel.column;
     multiply_rows(panel, x + row * depth_, count, to);
-    if (epilogue) epilogue({to, count, panel.gemm->shape().columns, columns_}, row, panel.column);
+    if (epilogue) epilogue({to, count, panel.columns, columns_}, row, panel.column);
   });
 }
 
-void PackedWeight::multiply(const Cpu& on, const BFloat16* x, int64_t rows,
-                            const Epilogue& epilogue) const {
+void PackedWeight::multiply(const Cpu& on, const BFloat16* x, int64_t rows, const float* bias,
+                            Activation activation, const kernels::BFloat16Block& to) const {
   check(precision_ != Precision::kF32, "[packed_weight] bf16 rows and a weight packed as f32.");
+  const auto block_at = [&](int64_t row, int64_t column) {
+    const int64_t at = row * to.stride + column;
+    return kernels::BFloat16Block{to.data + at, to.derivatives ? to.derivatives + at : nullptr,
+                                  to.stride};
+  };
+  const auto bias_at = [&](int64_t column) { return bias ? bias + column : nullptr; };
+  if (tiles_) {
+    for_blocks(on, rows, [&](const Panel& panel, int64_t row, int64_t count) {
+      kernels::amx_linear(x + row * depth_, count, depth_, static_cast<const BFloat16*>(panel.data),
+                          panel.columns, bias_at(panel.column), activation,
+                          block_at(row, panel.column));
+    });
+    return;
+  }
   const bool int8 = precision_ == Precision::kInt8;
   const void* operands = x;
   std::shared_ptr<std::byte> quantized;
@@ -222,7 +253,7 @@ void PackedWeight::multiply(const Cpu& on, const BFloat16* x, int64_t rows,
   }
   const std::shared_ptr<std::byte> from = operands_of(operands, rows * depth_);
   for_blocks(on, rows, [&](const Panel& panel, int64_t row, int64_t count) {
-    const int64_t columns = panel.gemm->shape().columns;
+    const int64_t columns = panel.columns;
     const std::shared_ptr<std::byte> memory = allocate(count * columns * kResultBytes);
     auto* product = reinterpret_cast<float*>(memory.get());
     multiply_rows(panel, from.get() + row * depth_ * operand_bytes(operands_), count, product);
@@ -237,7 +268,8 @@ void PackedWeight::multiply(const Cpu& on, const BFloat16* x, int64_t rows,
         kernels::dequantize(to, row_scale, column_scales, to, columns);
       }
     }
-    epilogue({product, count, columns, columns}, row, panel.column);
+    kernels::bias_activation({product, count, columns, columns}, bias_at(panel.column), activation,
+                             block_at(row, panel.column));
   });
 }
 

@@ -51,14 +51,16 @@ class PackedWeight {
   // x and the weight alone. `rows` is at most what it was packed for.
   void multiply(const Cpu& on, const float* x, int64_t rows, float* y,
                 const Epilogue& epilogue = nullptr) const;
-  // The same with a weight of less precision: only the epilogue sees the product, and may use its
-  // memory. For int8 the rows of x are quantized, each by its greatest magnitude.
-  void multiply(const Cpu& on, const BFloat16* x, int64_t rows, const Epilogue& epilogue) const;
+  // to = activation(x · the weight + bias), rounded once, with a weight of less precision. `bias`
+  // is [columns] or null. For int8 the rows of x are quantized, each by its greatest magnitude.
+  void multiply(const Cpu& on, const BFloat16* x, int64_t rows, const float* bias,
+                Activation activation, const kernels::BFloat16Block& to) const;
 
  private:
   struct Panel {
     int64_t column = 0;  // its first
-    std::shared_ptr<const kernels::Gemm> gemm;
+    int64_t columns = 0;
+    std::shared_ptr<const kernels::Gemm> gemm;  // null if the products are made on AMX's tiles
     const void* data = nullptr;
   };
 
@@ -66,6 +68,7 @@ class PackedWeight {
   bool plain_products_keep_bits(int64_t rows) const;
   int64_t task_height(const Cpu& on, int64_t rows) const;
   void pack(const Tensor& weight, bool backward);
+  void pack_panel(const Panel& panel, bool backward, std::byte* packed);
   void round_panel(const Panel& panel, const float* weight, bool backward, std::byte* to);
   // Rows of this precision as the products' operands.
   std::shared_ptr<std::byte> operands_of(const void* rows, int64_t n) const;
@@ -76,6 +79,7 @@ class PackedWeight {
 
   Precision precision_ = Precision::kF32;
   Precision operands_ = Precision::kF32;  // of the products; f32 where the processor has no others
+  bool tiles_ = false;                    // amx_linear() makes the products
   int64_t depth_ = 0;
   int64_t columns_ = 0;
   std::vector<Panel> panels_;

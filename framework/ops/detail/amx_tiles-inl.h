@@ -1,6 +1,9 @@
 // amx_product() for inlining where shapes are known to the compiler and products are so short that
-// a call shows: amx::product(). x86-64 only; needs no options of the compiler.
+// a call shows: amx::product(); and blocks that are made while vector instructions run beside:
+// amx::block_beside(). x86-64 only; needs no options of the compiler.
 #pragma once
+
+#include <algorithm>
 
 #include "framework/ops/detail/amx.h"
 
@@ -10,6 +13,13 @@ namespace heddle::amx {
 template <int tile>
 [[gnu::always_inline]] inline void load(const void* rows, int64_t stride) {
   __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(rows), "r"(stride), "i"(tile) : "memory");
+}
+
+// The same of what is not read again soon: it does not displace from L1 what is.
+template <int tile>
+[[gnu::always_inline]] inline void load_once(const void* rows, int64_t stride) {
+  __asm__ volatile("tileloaddt1 (%0,%1,1), %%tmm%c2" ::"r"(rows), "r"(stride), "i"(tile)
+                   : "memory");
 }
 
 template <int tile>
@@ -88,6 +98,57 @@ template <int kRows>
   }
   if (m < rows) {
     rows_of_blocks<1>(columns, depth, {a.data + m * a.stride, a.stride}, b, below(m));
+  }
+}
+
+// The largest block of C that fits in the registers.
+constexpr int64_t kBlockRows = 2 * kAmxRows;
+constexpr int64_t kBlockColumns = 2 * kAmxColumns;
+
+// C [16 kTiles, 32] = A B, with rows of C one after another. Meanwhile finish(row) is called for
+// rows [0, rows) of another block: what it does takes no time if it is short. B is not expected in
+// L1 the next time.
+template <int kTiles, typename Finish>
+[[gnu::always_inline]] inline void block_beside(int64_t depth, const AmxA& a, const AmxB& b,
+                                                float* c, int64_t rows, Finish&& finish) {
+  constexpr int64_t kBytes = kBlockColumns * sizeof(float);
+  const int64_t stride = a.stride * static_cast<int64_t>(sizeof(BFloat16));
+  const int64_t steps = depth / kAmxDepth;
+  const int64_t rows_a_step = steps == 0 ? 0 : (rows + steps - 1) / steps;
+  zero<0>();
+  zero<1>();
+  if constexpr (kTiles > 1) {
+    zero<2>();
+    zero<3>();
+  }
+  const BFloat16* upper = a.data;
+  const BFloat16* lower = a.data + kAmxRows * a.stride;
+  const BFloat16* left = b.data;
+  const BFloat16* right = b.data + b.panel;
+  int64_t row = 0;
+  for (int64_t step = 0; step < steps; ++step) {
+    load<4>(upper, stride);
+    load_once<6>(left, 64);
+    multiply_add<0, 4, 6>();
+    load_once<7>(right, 64);
+    multiply_add<1, 4, 7>();
+    if constexpr (kTiles > 1) {
+      load<5>(lower, stride);
+      multiply_add<2, 5, 6>();
+      multiply_add<3, 5, 7>();
+    }
+    for (const int64_t end = std::min(rows, row + rows_a_step); row < end; ++row) finish(row);
+    upper += kAmxDepth;
+    lower += kAmxDepth;
+    left += b.step;
+    right += b.step;
+  }
+  for (; row < rows; ++row) finish(row);  // of a product without depth
+  store<0>(c, kBytes);
+  store<1>(c + kAmxColumns, kBytes);
+  if constexpr (kTiles > 1) {
+    store<2>(c + kAmxRows * kBlockColumns, kBytes);
+    store<3>(c + kAmxRows * kBlockColumns + kAmxColumns, kBytes);
   }
 }
 

@@ -86,15 +86,68 @@ struct AmxOperands {
   int64_t dy_stride;
   const BFloat16* x;  // as B
 
+  AmxA a(int64_t output) const { return {dy + output * dy_stride, dy_stride}; }
+  AmxB b(int64_t input) const {
+    const int64_t panel = leaves.back() * kAmxColumns;
+    return {x + input / kAmxColumns * panel, panel};
+  }
+
   // One leaf's share of a block of dw.
   void multiply(int64_t leaf, int64_t output, int64_t input, int64_t inputs, float* to,
                 int64_t stride) const {
     const auto at = static_cast<size_t>(leaf);
-    const int64_t panel = leaves.back() * kAmxColumns;
-    const BFloat16* b = x + input / kAmxColumns * panel + leaves[at] * kAmxColumns;
-    amx::product(kAmxOutputs, inputs, leaves[at + 1] - leaves[at],
-                 {dy + output * dy_stride + leaves[at], dy_stride}, {b, panel}, {to, stride});
+    AmxA rows = a(output);
+    rows.data += leaves[at];
+    AmxB columns = b(input);
+    columns.data += leaves[at] * kAmxColumns;
+    amx::product(kAmxOutputs, inputs, leaves[at + 1] - leaves[at], rows, columns, {to, stride});
   }
+};
+
+// Blocks of dw of one leaf, one after another. dw is much larger than the caches and not read soon:
+// each block is written past them while the next is made.
+class BlockStream {
+ public:
+  BlockStream(const AmxOperands& operands, float* dw, int64_t inputs)
+      : operands_(operands),
+        dw_(dw),
+        inputs_(inputs),
+        aligned_(reinterpret_cast<uintptr_t>(dw) % 64 == 0) {}
+
+  void make(int64_t output, int64_t input) {
+    float* block = blocks_[turn_ ^= 1];
+    amx::block_beside<2>(operands_.leaves.back(), operands_.a(output), operands_.b(input), block,
+                         made_ ? kAmxOutputs : 0, [&](int64_t row) HWY_ATTR { write(row); });
+    made_ = block;
+    to_ = dw_ + output * inputs_ + input;
+  }
+  void finish() {
+    for (int64_t row = 0; made_ && row < kAmxOutputs; ++row) write(row);
+    _mm_sfence();
+  }
+
+ private:
+  HWY_INLINE void write(int64_t row) const {
+    const float* from = made_ + row * amx::kBlockColumns;
+    float* to = to_ + row * inputs_;
+    const __m512 left = _mm512_load_ps(from), right = _mm512_load_ps(from + 16);
+    if (aligned_) {
+      _mm512_stream_ps(to, left);
+      _mm512_stream_ps(to + 16, right);
+    } else {
+      _mm512_storeu_ps(to, left);
+      _mm512_storeu_ps(to + 16, right);
+    }
+  }
+
+  alignas(64) float blocks_[2][kAmxOutputs * amx::kBlockColumns];
+  int turn_ = 0;
+  const float* made_ = nullptr;  // not yet written to
+  float* to_ = nullptr;
+  const AmxOperands& operands_;
+  float* dw_;
+  int64_t inputs_;
+  bool aligned_;
 };
 
 // A block of dw of several leaves: their sums are merged as they are made.
@@ -155,17 +208,19 @@ void amx_make_dw(const Cpu& on, const kernels::WeightGradient& g) {
   const int64_t tasks = on.threads() == 1 ? 1 : std::min<int64_t>(blocks, 4 * on.threads());
   on.parallel_for(tasks, [&](int64_t task) {
     const AmxTiles tiles;
+    BlockStream stream(operands, g.dw, g.inputs);
     for (int64_t i = blocks * task / tasks; i < blocks * (task + 1) / tasks; ++i) {
       const int64_t output = i % out_blocks * kAmxOutputs;
       const int64_t input = i / out_blocks * kAmxInputs;
       const int64_t inputs = std::min(kAmxInputs, g.inputs - input);
-      float* to = g.dw + output * g.inputs + input;
       if (leaves == 1) {
-        operands.multiply(0, output, input, inputs, to, g.inputs);
+        for (int64_t j = 0; j < inputs; j += amx::kBlockColumns) stream.make(output, input + j);
       } else {
-        merge_block(operands, leaves, output, input, inputs, to, g.inputs);
+        merge_block(operands, leaves, output, input, inputs, g.dw + output * g.inputs + input,
+                    g.inputs);
       }
     }
+    stream.finish();
   });
 }
 

@@ -106,51 +106,66 @@ TEST(Quantize, ZerosAndWhatIsNoNumberAreNotLost) {
   }
 }
 
+// Of weights [out, in]: one that AMX's tiles do not divide, and two that they do.
+struct Weight {
+  int64_t out, in;
+};
+constexpr Weight kWeights[] = {{201, 50}, {224, 64}, {32, 416}};
+
 TEST(LinearBF16, IsTheF32OpOnRoundedNumbersRoundedOnce) {
-  for (const int64_t rows : {1, 83, 200}) {
-    const Tensor x = rounded(noise({rows, 50}, 1));
-    const Tensor w = widened(rounded(noise({201, 50}, 2)));
-    for (const Tensor& b : {Tensor(), noise({201}, 3)}) {
-      for (const Activation activation : kActivations) {
-        const Tensor y = linear(x, w, b, activation);
-        ASSERT_EQ(y.dtype(), DType::kBF16);
-        EXPECT_LT(difference(y, linear(widened(x), w, b, activation), 0.05), kRounding);
+  for (const auto [out, in] : kWeights) {
+    for (const int64_t rows : {1, 17, 83, 200, 256}) {
+      const Tensor x = rounded(noise({rows, in}, 1));
+      const Tensor w = widened(rounded(noise({out, in}, 2)));
+      for (const Tensor& b : {Tensor(), noise({out}, 3)}) {
+        for (const Activation activation : kActivations) {
+          const Tensor y = linear(x, w, b, activation);
+          ASSERT_EQ(y.dtype(), DType::kBF16);
+          EXPECT_LT(difference(y, linear(widened(x), w, b, activation), 0.05), kRounding);
+        }
       }
     }
   }
 }
 
 TEST(LinearBF16, GradientsAreThoseOfTheF32Op) {
-  for (const Activation activation : kActivations) {
-    const Tensor x = rounded(noise({83, 50}, 1));
-    const Tensor dy = rounded(noise({83, 201}, 4));
-    const auto run = [&](const Tensor& input, const Tensor& of_y) {
-      const Tensor in = variable(input);
-      const Tensor w = variable(widened(rounded(noise({201, 50}, 2))));
-      const Tensor b = variable(noise({201}, 3));
-      backward(linear(in, w, b, activation), of_y);
-      return std::vector<Tensor>{variable_state(in).gradient.values,
-                                 variable_state(w).gradient.values,
-                                 variable_state(b).gradient.values};
-    };
-    const std::vector<Tensor> ours = run(x, dy), expected = run(widened(x), widened(dy));
-    EXPECT_EQ(ours[0].dtype(), DType::kBF16);
-    EXPECT_EQ(ours[1].dtype(), DType::kF32);
-    // dy · activation' is rounded before the products: sums of 83 and 201 roundings.
-    for (size_t i = 0; i < 3; ++i) EXPECT_LT(difference(ours[i], expected[i], 1), 0.03) << i;
+  for (const auto [out, in] : kWeights) {
+    for (const Activation activation : kActivations) {
+      const Tensor x = rounded(noise({83, in}, 1));
+      const Tensor dy = rounded(noise({83, out}, 4));
+      const auto run = [&, out = out, in = in](const Tensor& input, const Tensor& of_y) {
+        const Tensor from = variable(input);
+        const Tensor w = variable(widened(rounded(noise({out, in}, 2))));
+        const Tensor b = variable(noise({out}, 3));
+        backward(linear(from, w, b, activation), of_y);
+        return std::vector<Tensor>{variable_state(from).gradient.values,
+                                   variable_state(w).gradient.values,
+                                   variable_state(b).gradient.values};
+      };
+      const std::vector<Tensor> ours = run(x, dy), expected = run(widened(x), widened(dy));
+      EXPECT_EQ(ours[0].dtype(), DType::kBF16);
+      EXPECT_EQ(ours[1].dtype(), DType::kF32);
+      // dy · activation' is rounded before the products: sums of 83 and some 200 roundings.
+      for (size_t i = 0; i < 3; ++i) EXPECT_LT(difference(ours[i], expected[i], 1), 0.03) << i;
+    }
   }
 }
 
-TEST(LinearBF16, ServingGivesTheBitsOfTraining) {
-  for (const int64_t rows : {1, 54, 300}) {
-    const Tensor x = rounded(noise({rows, 50}, 1));
-    const Tensor w = noise({401, 50}, 2), b = noise({401}, 3);
-    const auto packed = PackedWeight::forward(w, PackedWeight::kManyRows, Precision::kBF16);
-    const Tensor trained = linear(x, variable(w), variable(b), Activation::kGelu).detach();
-    const Tensor served = linear(x, packed, b, Activation::kGelu);
-    EXPECT_TRUE(same(served, trained));
-    EXPECT_TRUE(same(linear(x.rows(rows / 2, rows), packed, b, Activation::kGelu),
-                     served.rows(rows / 2, rows)));
+TEST(LinearBF16, ServingGivesTheBitsOfTrainingOnAnyThreads) {
+  ThreadPool pool(2);
+  for (const auto [out, in] : kWeights) {
+    for (const int64_t rows : {1, 54, 300}) {
+      const Tensor x = rounded(noise({rows, in}, 1));
+      const Tensor w = noise({out, in}, 2), b = noise({out}, 3);
+      const auto packed = PackedWeight::forward(w, PackedWeight::kManyRows, Precision::kBF16);
+      const Tensor trained = linear(x, variable(w), variable(b), Activation::kGelu).detach();
+      const Tensor served = linear(x, packed, b, Activation::kGelu);
+      EXPECT_TRUE(same(served, trained));
+      EXPECT_TRUE(same(linear(x.rows(rows / 2, rows), packed, b, Activation::kGelu),
+                       served.rows(rows / 2, rows)));
+      const Tensor shared = cast(noise({rows, in}, 1, Device::cpu(&pool)), DType::kBF16);
+      EXPECT_TRUE(same(linear(shared, packed, b, Activation::kGelu), served));
+    }
   }
 }
 

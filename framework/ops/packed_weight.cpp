@@ -78,7 +78,7 @@ PackedWeight::PackedWeight(const Tensor& weight, bool backward, int64_t rows, Pr
                                rest * operand_bytes(Precision::kF32));
     return;
   }
-  tiles_ = precision == Precision::kBF16 && kernels::amx_linear_fits(depth_, columns_);
+  tiles_ = kernels::amx_linear_fits(precision, depth_, columns_);
   if (tiles_ || kernels::Gemm::has(precision)) operands_ = precision;
   for (int64_t column = 0; column < columns_; column += kPanelColumns) {
     const int64_t width = std::min(kPanelColumns, columns_ - column);
@@ -122,7 +122,7 @@ void PackedWeight::pack_panel(const Panel& panel, bool backward, std::byte* pack
   if (tiles_ && backward) {
     kernels::amx_pack_backward(weight, columns_, depth_, panel.columns,
                                reinterpret_cast<BFloat16*>(packed));
-  } else if (tiles_) {
+  } else if (tiles_ && precision_ == Precision::kBF16) {
     kernels::amx_pack_forward(weight, depth_, panel.columns, reinterpret_cast<BFloat16*>(packed));
   } else if (precision_ == Precision::kF32) {
     panel.gemm->pack(weight, packed);
@@ -130,7 +130,12 @@ void PackedWeight::pack_panel(const Panel& panel, bool backward, std::byte* pack
     const int64_t numbers = depth_ * panel.columns;
     const std::shared_ptr<std::byte> rounded = allocate(numbers * operand_bytes(precision_));
     round_panel(panel, weight, backward, rounded.get());
-    panel.gemm->pack(operands_of(rounded.get(), numbers).get(), packed);
+    if (tiles_) {
+      kernels::amx_pack_forward(reinterpret_cast<const int8_t*>(rounded.get()), depth_,
+                                panel.columns, reinterpret_cast<int8_t*>(packed));
+    } else {
+      panel.gemm->pack(operands_of(rounded.get(), numbers).get(), packed);
+    }
   }
 }
 
@@ -228,14 +233,6 @@ void PackedWeight::multiply(const Cpu& on, const BFloat16* x, int64_t rows, cons
                                   to.stride};
   };
   const auto bias_at = [&](int64_t column) { return bias ? bias + column : nullptr; };
-  if (tiles_) {
-    for_blocks(on, rows, [&](const Panel& panel, int64_t row, int64_t count) {
-      kernels::amx_linear(x + row * depth_, count, depth_, static_cast<const BFloat16*>(panel.data),
-                          panel.columns, bias_at(panel.column), activation,
-                          block_at(row, panel.column));
-    });
-    return;
-  }
   const bool int8 = precision_ == Precision::kInt8;
   const void* operands = x;
   std::shared_ptr<std::byte> quantized;
@@ -252,11 +249,26 @@ void PackedWeight::multiply(const Cpu& on, const BFloat16* x, int64_t rows, cons
     });
   }
   const std::shared_ptr<std::byte> from = operands_of(operands, rows * depth_);
+  const auto at_row = [&](int64_t row) {
+    return from.get() + row * depth_ * operand_bytes(operands_);
+  };
   for_blocks(on, rows, [&](const Panel& panel, int64_t row, int64_t count) {
     const int64_t columns = panel.columns;
+    if (tiles_) {
+      return kernels::amx_linear({.x = at_row(row),
+                                  .rows = count,
+                                  .depth = depth_,
+                                  .packed = panel.data,
+                                  .columns = columns,
+                                  .row_scales = int8 ? row_scales.data() + row : nullptr,
+                                  .column_scales = int8 ? scales_.data() + panel.column : nullptr,
+                                  .bias = bias_at(panel.column),
+                                  .activation = activation,
+                                  .to = block_at(row, panel.column)});
+    }
     const std::shared_ptr<std::byte> memory = allocate(count * columns * kResultBytes);
     auto* product = reinterpret_cast<float*>(memory.get());
-    multiply_rows(panel, from.get() + row * depth_ * operand_bytes(operands_), count, product);
+    multiply_rows(panel, at_row(row), count, product);
     for (int64_t r = 0; int8 && r < count; ++r) {
       float* to = product + r * columns;
       const float row_scale = row_scales[static_cast<size_t>(row + r)];

@@ -67,97 +67,128 @@ void amx_pack_backward(const float* weight, int64_t stride, int64_t depth, int64
   }
 }
 
+void amx_pack_forward_int8(const int8_t* weight, int64_t depth, int64_t columns, int8_t* packed) {
+  constexpr int64_t kDepth = 64, kTile = 1024;
+  const BFloat16* rows[16];  // two numbers each: four are what transpose_pairs() moves
+  for (int64_t c = 0; c < columns; c += kAmxColumns, weight += kAmxColumns * depth) {
+    for (int64_t i = 0; i < 16; ++i)
+      rows[i] = reinterpret_cast<const BFloat16*>(weight + i * depth);
+    for (int64_t k = 0; k < depth; k += kDepth, packed += kTile) {
+      transpose_pairs(rows, k / 2, reinterpret_cast<BFloat16*>(packed), 32);
+    }
+  }
+}
+
 // A block of the product that is made, but not yet what the layer gives.
 struct Unfinished {
-  const float* product = nullptr;  // [rows, kBlockColumns]
+  const void* product = nullptr;  // [rows, kBlockColumns] of f32, or of i32
   int64_t rows = 0;
+  const float* row_scales = nullptr;
+  const float* column_scales = nullptr;
   const float* bias = nullptr;
   kernels::BFloat16Block to;
 };
 
-// One row of a block.
-template <Activation kActivation, bool kKeep>
-HWY_INLINE void finish_row(const Unfinished& block, int64_t r) {
+// 16 columns of a row of a block, before the activation.
+template <bool kInt8>
+HWY_INLINE Vec sums_of(const Unfinished& block, int64_t row, int64_t column) {
   const F d;
-  const float* row = block.product + r * kBlockColumns;
-  Vec low = hn::Load(d, row), high = hn::Load(d, row + kAmxColumns);
-  if (block.bias) {
-    low = hn::Add(low, hn::LoadU(d, block.bias));
-    high = hn::Add(high, hn::LoadU(d, block.bias + kAmxColumns));
+  const int64_t at = row * kBlockColumns + column;
+  Vec sums;
+  if constexpr (kInt8) {
+    const Vec scale =
+        hn::Mul(hn::Set(d, block.row_scales[row]), hn::LoadU(d, block.column_scales + column));
+    sums = hn::Mul(hn::ConvertTo(d, hn::Load(I(), static_cast<const int32_t*>(block.product) + at)),
+                   scale);
+  } else {
+    sums = hn::Load(d, static_cast<const float*>(block.product) + at);
   }
+  return block.bias ? hn::Add(sums, hn::LoadU(d, block.bias + column)) : sums;
+}
+
+template <bool kInt8, Activation kActivation, bool kKeep>
+HWY_INLINE void finish_row(const Unfinished& block, int64_t row) {
+  Vec low = sums_of<kInt8>(block, row, 0), high = sums_of<kInt8>(block, row, kAmxColumns);
+  const int64_t at = row * block.to.stride;
   if constexpr (kKeep) {
     Vec low_derivative, high_derivative;
     low = gelu_and_derivative<BFloat16>(low, low_derivative);
     high = gelu_and_derivative<BFloat16>(high, high_derivative);
-    _mm512_storeu_si512(block.to.derivatives + r * block.to.stride,
+    _mm512_storeu_si512(block.to.derivatives + at,
                         round_to_bf16(low_derivative.raw, high_derivative.raw));
   } else {
     low = apply<kActivation, BFloat16>(low);
     high = apply<kActivation, BFloat16>(high);
   }
-  _mm512_storeu_si512(block.to.data + r * block.to.stride, round_to_bf16(low.raw, high.raw));
+  _mm512_storeu_si512(block.to.data + at, round_to_bf16(low.raw, high.raw));
 }
 
-template <Activation kActivation, bool kKeep>
-void amx_linear_of(const BFloat16* x, int64_t rows, int64_t depth, const BFloat16* packed,
-                   int64_t columns, const float* bias, const kernels::BFloat16Block& to) {
+template <bool kInt8, Activation kActivation, bool kKeep>
+void amx_linear_of(const kernels::AmxLinear& layer) {
+  constexpr int64_t kStep = 64;  // bytes of a row of a tile
+  const int64_t row_bytes = layer.depth * static_cast<int64_t>(kInt8 ? 1 : sizeof(BFloat16));
+  const int64_t steps = row_bytes / kStep;
+  const int64_t panel = row_bytes * kAmxColumns;
+  const auto* x = static_cast<const std::byte*>(layer.x);
+  const auto* packed = static_cast<const std::byte*>(layer.packed);
   // Rows that do not fill their tiles are copied, with zeros behind them.
-  const int64_t rest = rows % kAmxRows;
-  std::shared_ptr<std::byte> memory;
-  BFloat16* copy = nullptr;
-  if (rest > 0) {
-    memory = allocate(kBlockRows * depth * static_cast<int64_t>(sizeof(BFloat16)));
-    copy = reinterpret_cast<BFloat16*>(memory.get());
-  }
+  std::shared_ptr<std::byte> copy;
+  if (layer.rows % kAmxRows > 0) copy = allocate(kBlockRows * row_bytes);
   alignas(64) float products[2][kBlockRows * kBlockColumns];
   int turn = 0;
   Unfinished before;
-  const auto finish = [&](int64_t row) HWY_ATTR { finish_row<kActivation, kKeep>(before, row); };
+  const auto finish = [&](int64_t row)
+                          HWY_ATTR { finish_row<kInt8, kActivation, kKeep>(before, row); };
+  const auto offset = [](auto* p, int64_t by) { return p ? p + by : nullptr; };
   const AmxTiles tiles;
-  for (int64_t row = 0; row < rows; row += kBlockRows) {
-    const int64_t count = std::min(kBlockRows, rows - row);
-    AmxA a{x + row * depth, depth};
+  for (int64_t row = 0; row < layer.rows; row += kBlockRows) {
+    const int64_t count = std::min(kBlockRows, layer.rows - row);
+    const std::byte* a = x + row * row_bytes;
     if (count % kAmxRows > 0) {
-      std::memcpy(copy, a.data, static_cast<size_t>(count * depth) * sizeof(BFloat16));
-      std::memset(copy + count * depth, 0,
-                  static_cast<size_t>((kBlockRows - count) * depth) * sizeof(BFloat16));
-      a.data = copy;
+      std::memcpy(copy.get(), a, static_cast<size_t>(count * row_bytes));
+      std::memset(copy.get() + count * row_bytes, 0,
+                  static_cast<size_t>((kBlockRows - count) * row_bytes));
+      a = copy.get();
     }
-    for (int64_t column = 0; column < columns; column += kBlockColumns) {
-      const AmxB b{packed + column * depth, depth * kAmxColumns};
+    for (int64_t column = 0; column < layer.columns; column += kBlockColumns) {
+      const std::byte* b = packed + column * row_bytes;
       float* product = products[turn ^= 1];
       if (count > kAmxRows) {
-        amx::block_beside<2>(depth, a, b, product, before.rows, finish);
+        amx::block_beside<2, kInt8>(steps, a, row_bytes, b, panel, product, before.rows, finish);
       } else {
-        amx::block_beside<1>(depth, a, b, product, before.rows, finish);
+        amx::block_beside<1, kInt8>(steps, a, row_bytes, b, panel, product, before.rows, finish);
       }
-      const int64_t at = row * to.stride + column;
+      const int64_t at = row * layer.to.stride + column;
       before = {product,
                 count,
-                bias ? bias + column : nullptr,
-                {to.data + at, to.derivatives ? to.derivatives + at : nullptr, to.stride}};
+                offset(layer.row_scales, row),
+                offset(layer.column_scales, column),
+                offset(layer.bias, column),
+                {layer.to.data + at, offset(layer.to.derivatives, at), layer.to.stride}};
     }
   }
   for (int64_t r = 0; r < before.rows; ++r) finish(r);
 }
 
-void amx_linear(const BFloat16* x, int64_t rows, int64_t depth, const BFloat16* packed,
-                int64_t columns, const float* bias, Activation activation,
-                const kernels::BFloat16Block& to) {
-  if (activation == Activation::kGelu && to.derivatives) {
-    return amx_linear_of<Activation::kGelu, true>(x, rows, depth, packed, columns, bias, to);
+void amx_linear(const kernels::AmxLinear& layer) {
+  if (layer.activation == Activation::kGelu && layer.to.derivatives) {
+    return amx_linear_of<false, Activation::kGelu, true>(layer);
   }
-  for_activation(activation, [&]<Activation kActivation>() HWY_ATTR {
-    amx_linear_of<kActivation, false>(x, rows, depth, packed, columns, bias, to);
+  for_activation(layer.activation, [&]<Activation kActivation>() HWY_ATTR {
+    if (layer.row_scales) {
+      amx_linear_of<true, kActivation, false>(layer);
+    } else {
+      amx_linear_of<false, kActivation, false>(layer);
+    }
   });
 }
 
 #else  // never called: amx_available() is false where this would be chosen
 
 void amx_pack_forward(const float*, int64_t, int64_t, BFloat16*) {}
+void amx_pack_forward_int8(const int8_t*, int64_t, int64_t, int8_t*) {}
 void amx_pack_backward(const float*, int64_t, int64_t, int64_t, BFloat16*) {}
-void amx_linear(const BFloat16*, int64_t, int64_t, const BFloat16*, int64_t, const float*,
-                Activation, const kernels::BFloat16Block&) {}
+void amx_linear(const kernels::AmxLinear&) {}
 
 #endif
 
@@ -169,17 +200,24 @@ HWY_AFTER_NAMESPACE();
 namespace heddle {
 
 HWY_EXPORT(amx_pack_forward);
+HWY_EXPORT(amx_pack_forward_int8);
 HWY_EXPORT(amx_pack_backward);
 HWY_EXPORT(amx_linear);
 
 namespace kernels {
 
-bool amx_linear_fits(int64_t depth, int64_t columns) {
-  return depth % kAmxDepth == 0 && columns % (2 * kAmxColumns) == 0 && amx_available();
+bool amx_linear_fits(Precision operands, int64_t depth, int64_t columns) {
+  const int64_t step = operands == Precision::kInt8 ? 64 : kAmxDepth;
+  return operands != Precision::kF32 && depth % step == 0 && columns % (2 * kAmxColumns) == 0 &&
+         amx_available();
 }
 
 void amx_pack_forward(const float* weight, int64_t depth, int64_t columns, BFloat16* packed) {
   HWY_DYNAMIC_DISPATCH(amx_pack_forward)(weight, depth, columns, packed);
+}
+
+void amx_pack_forward(const int8_t* weight, int64_t depth, int64_t columns, int8_t* packed) {
+  HWY_DYNAMIC_DISPATCH(amx_pack_forward_int8)(weight, depth, columns, packed);
 }
 
 void amx_pack_backward(const float* weight, int64_t stride, int64_t depth, int64_t columns,
@@ -187,10 +225,8 @@ void amx_pack_backward(const float* weight, int64_t stride, int64_t depth, int64
   HWY_DYNAMIC_DISPATCH(amx_pack_backward)(weight, stride, depth, columns, packed);
 }
 
-void amx_linear(const BFloat16* x, int64_t rows, int64_t depth, const BFloat16* packed,
-                int64_t columns, const float* bias, Activation activation,
-                const BFloat16Block& to) {
-  HWY_DYNAMIC_DISPATCH(amx_linear)(x, rows, depth, packed, columns, bias, activation, to);
+void amx_linear(const AmxLinear& layer) {
+  HWY_DYNAMIC_DISPATCH(amx_linear)(layer);
 }
 
 }  // namespace kernels

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 
 #include "framework/ops/detail/amx.h"
 
@@ -32,9 +33,13 @@ template <int tile>
   __asm__ volatile("tilezero %%tmm%c0" ::"i"(tile));
 }
 
-template <int c, int a, int b>
+template <int c, int a, int b, bool kInt8 = false>
 [[gnu::always_inline]] inline void multiply_add() {
-  __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(c), "i"(a), "i"(b));
+  if constexpr (kInt8) {
+    __asm__ volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(c), "i"(a), "i"(b));
+  } else {
+    __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(c), "i"(a), "i"(b));
+  }
 }
 
 // kRows by kColumns tiles of C, in registers 0 to 3; A's are in 4 and 5, B's in 6 and 7.
@@ -105,15 +110,16 @@ template <int kRows>
 constexpr int64_t kBlockRows = 2 * kAmxRows;
 constexpr int64_t kBlockColumns = 2 * kAmxColumns;
 
-// C [16 kTiles, 32] = A B, with rows of C one after another. Meanwhile finish(row) is called for
-// rows [0, rows) of another block: what it does takes no time if it is short. B is not expected in
-// L1 the next time.
-template <int kTiles, typename Finish>
-[[gnu::always_inline]] inline void block_beside(int64_t depth, const AmxA& a, const AmxB& b,
-                                                float* c, int64_t rows, Finish&& finish) {
-  constexpr int64_t kBytes = kBlockColumns * sizeof(float);
-  const int64_t stride = a.stride * static_cast<int64_t>(sizeof(BFloat16));
-  const int64_t steps = depth / kAmxDepth;
+// C [16 kTiles, 32] = A B of bf16, summed in f32, or of int8, in i32; rows of C lie one after
+// another. A is at `a`, its rows `stride` bytes apart; the tiles of B's 16 columns follow one
+// another, from `b` and from `b + panel` bytes on. Meanwhile finish(row) is called for rows [0,
+// rows) of another block: what it does takes no time if it is short. B is not expected in L1 the
+// next time.
+template <int kTiles, bool kInt8 = false, typename Finish>
+[[gnu::always_inline]] inline void block_beside(int64_t steps, const void* a, int64_t stride,
+                                                const void* b, int64_t panel, void* c, int64_t rows,
+                                                Finish&& finish) {
+  constexpr int64_t kStep = 64, kTile = 1024, kBytes = kBlockColumns * 4, kRight = kAmxColumns * 4;
   const int64_t rows_a_step = steps == 0 ? 0 : (rows + steps - 1) / steps;
   zero<0>();
   zero<1>();
@@ -121,34 +127,35 @@ template <int kTiles, typename Finish>
     zero<2>();
     zero<3>();
   }
-  const BFloat16* upper = a.data;
-  const BFloat16* lower = a.data + kAmxRows * a.stride;
-  const BFloat16* left = b.data;
-  const BFloat16* right = b.data + b.panel;
+  const auto* upper = static_cast<const std::byte*>(a);
+  const std::byte* lower = upper + kAmxRows * stride;
+  const auto* left = static_cast<const std::byte*>(b);
+  const std::byte* right = left + panel;
   int64_t row = 0;
   for (int64_t step = 0; step < steps; ++step) {
     load<4>(upper, stride);
-    load_once<6>(left, 64);
-    multiply_add<0, 4, 6>();
-    load_once<7>(right, 64);
-    multiply_add<1, 4, 7>();
+    load_once<6>(left, kStep);
+    multiply_add<0, 4, 6, kInt8>();
+    load_once<7>(right, kStep);
+    multiply_add<1, 4, 7, kInt8>();
     if constexpr (kTiles > 1) {
       load<5>(lower, stride);
-      multiply_add<2, 5, 6>();
-      multiply_add<3, 5, 7>();
+      multiply_add<2, 5, 6, kInt8>();
+      multiply_add<3, 5, 7, kInt8>();
     }
     for (const int64_t end = std::min(rows, row + rows_a_step); row < end; ++row) finish(row);
-    upper += kAmxDepth;
-    lower += kAmxDepth;
-    left += b.step;
-    right += b.step;
+    upper += kStep;
+    lower += kStep;
+    left += kTile;
+    right += kTile;
   }
   for (; row < rows; ++row) finish(row);  // of a product without depth
-  store<0>(c, kBytes);
-  store<1>(c + kAmxColumns, kBytes);
+  auto* const to = static_cast<std::byte*>(c);
+  store<0>(to, kBytes);
+  store<1>(to + kRight, kBytes);
   if constexpr (kTiles > 1) {
-    store<2>(c + kAmxRows * kBlockColumns, kBytes);
-    store<3>(c + kAmxRows * kBlockColumns + kAmxColumns, kBytes);
+    store<2>(to + kAmxRows * kBytes, kBytes);
+    store<3>(to + kAmxRows * kBytes + kRight, kBytes);
   }
 }
 

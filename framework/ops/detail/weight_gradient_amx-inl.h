@@ -116,8 +116,12 @@ class BlockStream {
 
   void make(int64_t output, int64_t input) {
     float* block = blocks_[turn_ ^= 1];
-    amx::block_beside<2>(operands_.leaves.back(), operands_.a(output), operands_.b(input), block,
-                         made_ ? kAmxOutputs : 0, [&](int64_t row) HWY_ATTR { write(row); });
+    constexpr int64_t kBytes = sizeof(BFloat16);
+    const AmxA a = operands_.a(output);
+    const AmxB b = operands_.b(input);
+    amx::block_beside<2>(operands_.leaves.back() / kAmxDepth, a.data, a.stride * kBytes, b.data,
+                         b.panel * kBytes, block, made_ ? kAmxOutputs : 0,
+                         [&](int64_t row) HWY_ATTR { write(row); });
     made_ = block;
     to_ = dw_ + output * inputs_ + input;
   }

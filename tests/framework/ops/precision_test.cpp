@@ -171,25 +171,29 @@ TEST(LinearBF16, ServingGivesTheBitsOfTrainingOnAnyThreads) {
 
 // Weights and rows that are whole numbers up to 127 lose nothing: the product is exact.
 TEST(LinearInt8, WholeNumbersAreExact) {
-  Tensor x = noise({70, 300}, 1), w = noise({201, 300}, 2);
-  for (const Tensor& t : {x, w}) {
-    for (float& v : t.span<float>()) v = std::round(v * 126);
-    for (int64_t row = 0; row < t.dim(0); ++row) t.rows(row, row + 1).data<float>()[0] = 127;
+  for (const auto [out, in] : {Weight{201, 300}, Weight{224, 320}}) {
+    const Tensor x = noise({70, in}, 1), w = noise({out, in}, 2);
+    for (const Tensor& t : {x, w}) {
+      for (float& v : t.span<float>()) v = std::round(v * 126);
+      for (int64_t row = 0; row < t.dim(0); ++row) t.rows(row, row + 1).data<float>()[0] = 127;
+    }
+    const auto packed = PackedWeight::forward(w, PackedWeight::kManyRows, Precision::kInt8);
+    const Tensor y = linear(rounded(x), packed, Tensor());
+    EXPECT_LT(difference(y, linear(x, w, Tensor()), 1), kRounding);
   }
-  const auto packed = PackedWeight::forward(w, PackedWeight::kManyRows, Precision::kInt8);
-  const Tensor y = linear(rounded(x), packed, Tensor());
-  EXPECT_LT(difference(y, linear(x, w, Tensor()), 1), kRounding);
 }
 
 TEST(LinearInt8, IsNearAndARowDependsOnItselfAlone) {
-  const Tensor x = rounded(noise({150, 384}, 1));
-  const Tensor w = noise({201, 384}, 2), b = noise({201}, 3);
-  const auto packed = PackedWeight::forward(w, PackedWeight::kManyRows, Precision::kInt8);
-  const Tensor y = linear(x, packed, b, Activation::kGelu);
-  EXPECT_LT(difference(y, linear(widened(x), w, b, Activation::kGelu), 1), 0.12);
-  for (const int64_t row : {0, 77, 149}) {
-    EXPECT_TRUE(
-        same(linear(x.rows(row, row + 1), packed, b, Activation::kGelu), y.rows(row, row + 1)));
+  for (const int64_t out : {201, 224}) {
+    const Tensor x = rounded(noise({150, 384}, 1));
+    const Tensor w = noise({out, 384}, 2), b = noise({out}, 3);
+    const auto packed = PackedWeight::forward(w, PackedWeight::kManyRows, Precision::kInt8);
+    const Tensor y = linear(x, packed, b, Activation::kGelu);
+    EXPECT_LT(difference(y, linear(widened(x), w, b, Activation::kGelu), 1), 0.12);
+    for (const int64_t row : {0, 77, 149}) {
+      EXPECT_TRUE(
+          same(linear(x.rows(row, row + 1), packed, b, Activation::kGelu), y.rows(row, row + 1)));
+    }
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cmath>
 #include <limits>
 
 #include "framework/ops/detail/simd-inl.h"
@@ -24,10 +25,9 @@ HWY_INLINE void convert_span(const From* from, To* to, int64_t n) {
   for_vectors(n, [=](int64_t, auto load, auto store) HWY_ATTR { store(load(from), to); });
 }
 
-template <typename T>
-HWY_INLINE float quantize_span(const T* from, int8_t* to, int64_t n) {
+// The greatest magnitude; not finite if a number is not.
+HWY_INLINE float greatest_magnitude(const float* from, int64_t n) {
   const F d;
-  const hn::Rebind<int8_t, I> bytes;
   // The maximum may forget a NaN; the sum of what is 0 unless a number is not finite does not.
   Vec greatest = hn::Zero(d);
   Vec sum = hn::Zero(d);
@@ -36,8 +36,33 @@ HWY_INLINE float quantize_span(const T* from, int8_t* to, int64_t n) {
     greatest = hn::Max(greatest, magnitude);
     sum = hn::Add(sum, hn::Mul(magnitude, hn::Zero(d)));
   });
-  const float maximum = hn::GetLane(hn::MaxOfLanes(d, greatest));
-  const bool finite = hn::GetLane(hn::SumOfLanes(d, sum)) == 0;
+  if (hn::GetLane(hn::SumOfLanes(d, sum)) != 0) return std::numeric_limits<float>::quiet_NaN();
+  return hn::GetLane(hn::MaxOfLanes(d, greatest));
+}
+
+// Without their signs, the bits of numbers are in the numbers' order, and what is not finite is on
+// top.
+HWY_INLINE float greatest_magnitude(const BFloat16* from, int64_t n) {
+  const hn::ScalableTag<uint16_t> d;
+  const auto* bits = reinterpret_cast<const uint16_t*>(from);
+  constexpr uint16_t kMagnitude = 0x7fff;
+  const auto step = static_cast<int64_t>(hn::Lanes(d));
+  auto greatest = hn::Zero(d);
+  int64_t i = 0;
+  for (; i + step <= n; i += step) {
+    greatest = hn::Max(greatest, hn::And(hn::LoadU(d, bits + i), hn::Set(d, kMagnitude)));
+  }
+  uint16_t maximum = hn::GetLane(hn::MaxOfLanes(d, greatest));
+  for (; i < n; ++i) maximum = std::max<uint16_t>(maximum, bits[i] & kMagnitude);
+  return bf16_to_f32(maximum);
+}
+
+template <typename T>
+HWY_INLINE float quantize_span(const T* from, int8_t* to, int64_t n) {
+  const F d;
+  const hn::Rebind<int8_t, I> bytes;
+  const float maximum = greatest_magnitude(from, n);
+  const bool finite = std::isfinite(maximum);
   const Vec factor = hn::Set(d, maximum > kNothing ? kGreatest / maximum : 0.0f);
   const int64_t step = lanes();
   int64_t i = 0;

@@ -95,6 +95,7 @@ void RunLog::step(const StepResult& result, double rate, double seconds) {
                                .loss = result.loss,
                                .lr = rate,
                                .grad_norm = result.gradient_norm,
+                               .tokens = result.tokens,
                                .tokens_per_second = tokens_per_second};
     log_->add(record);
     if (board_) board_->add(record);

@@ -77,9 +77,9 @@ JsonlLog::JsonlLog(FileSystem& files, const std::string& path, int64_t resumed_s
 
 void JsonlLog::add(const StepRecord& record) {
   append(fmt::format(
-      R"({{"step":{},"epoch":{},"loss":{},"lr":{},"grad_norm":{},"tokens_per_s":{},"loss_hex":"{:a}"}})",
+      R"({{"step":{},"epoch":{},"loss":{},"lr":{},"grad_norm":{},"tokens":{},"tokens_per_s":{},"loss_hex":"{:a}"}})",
       record.step, number_text(record.epoch), number_text(record.loss), number_text(record.lr),
-      number_text(record.grad_norm), number_text(std::round(record.tokens_per_second * 10) / 10),
+      number_text(record.grad_norm), record.tokens, number_text(std::round(record.tokens_per_second * 10) / 10),
       record.loss));
 }
 
@@ -174,6 +174,7 @@ LogRecord parse_log_line(std::string_view line, const std::string& name) {
                     .loss = number_or_nan(view, "loss"),
                     .lr = number_or_nan(view, "lr"),
                     .grad_norm = number_or_nan(view, "grad_norm"),
+                    .tokens = view.get_or("tokens", int64_t{0}),
                     .tokens_per_second = number_or_nan(view, "tokens_per_s")};
 }
 

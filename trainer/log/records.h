@@ -18,7 +18,8 @@ struct StepRecord {
   double loss = 0;               // mean over the step's samples
   double lr = 0;                 // of the first parameter group
   double grad_norm = 0;          // before clipping
-  double tokens_per_second = 0;  // of the whole job
+  int64_t tokens = 0;            // of the step, on all ranks
+  double tokens_per_second = 0;  // of the whole job, since it began
 };
 
 // One evaluation of a data set.

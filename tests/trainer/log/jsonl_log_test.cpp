@@ -35,6 +35,7 @@ TEST_F(JsonlLogTest, WritesOneObjectALine) {
                      .loss = 0.6875,
                      .lr = 3.1e-6,
                      .grad_norm = 1.25,
+                     .tokens = 431,
                      .tokens_per_second = 1834.2499});
   log.add(EvaluationRecord{.step = 10,
                            .epoch = 0.005,
@@ -46,7 +47,7 @@ TEST_F(JsonlLogTest, WritesOneObjectALine) {
   log.sync();
   EXPECT_EQ(text(),
             R"({"step":10,"epoch":0.005,"loss":0.6875,"lr":3.1e-06,"grad_norm":1.25,)"
-            R"("tokens_per_s":1834.2,"loss_hex":"0x1.6p-1"})"
+            R"("tokens":431,"tokens_per_s":1834.2,"loss_hex":"0x1.6p-1"})"
             "\n"
             R"({"step":10,"epoch":0.005,"evaluation":"validation","rows":872,"seconds":1.25,)"
             R"("metrics":{"accuracy":0.5,"auroc":null}})"

@@ -5,6 +5,7 @@
 
 #include "datasets/token_cache.h"
 #include "datasets/tokenized_dataset.h"
+#include "framework/device/profile.h"
 #include "framework/io/hash.h"
 
 namespace heddle {
@@ -127,6 +128,7 @@ class Builder {
 
   // Each thread takes one stretch of the block.
   void tokenize(const Block& block, bool has_pair) {
+    const ProfiledStage span("tokenize");
     const size_t pieces = tokenizers_.size();
     std::vector<std::vector<uint32_t>> counts(pieces);  // of windows, a row
     pool_.parallel_for(static_cast<int64_t>(pieces), [&](int64_t piece) {

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "datasets/examples.h"
+#include "framework/device/profile.h"
 #include "launcher/program.h"
 #include "models/tokenizers/check_cases.h"
 #include "trainer/served_model.h"
@@ -20,6 +21,7 @@ struct Options {
 
 std::string line(const Tokenizer& tokenizer, const std::string& text,
                  const std::optional<std::string>& pair) {
+  const ProfiledStage span("tokenize");
   return fmt::format("{}\n", fmt::join(tokenizer.encode(text, pair)[0].ids, " "));
 }
 

@@ -13,7 +13,9 @@ namespace heddle {
 
 struct Classifier : Module {
   explicit Classifier(const ClassifierConfig& config, const Group& group = {})
-      : encoder(config, group), head(config) {}
+      : encoder(config, group), head(config) {
+    name_modules(*this);
+  }
 
   // Logits [S, outputs].
   Tensor operator()(const Batch& batch) const { return head(encoder(batch), batch); }

@@ -12,6 +12,7 @@ Encoder::Encoder(const ClassifierConfig& config, const Group& group)
 }
 
 Tensor Encoder::operator()(const Batch& batch) const {
+  const ProfiledModule span(path);
   const StreamScope stream(group, batch.tokens());
   Tensor x = embeddings(batch);
   for (const EncoderLayer& layer : layers) x = layer(x, batch);
@@ -19,6 +20,7 @@ Tensor Encoder::operator()(const Batch& batch) const {
 }
 
 std::vector<Tensor> Encoder::hidden_states(const Batch& batch) const {
+  const ProfiledModule span(path);
   const StreamScope stream(group, batch.tokens());
   Tensor x = embeddings(batch);
   std::vector<Tensor> states = {cast(whole_rows(x), DType::kF32)};

@@ -2,6 +2,7 @@
 
 #include "framework/autograd/leaves.h"
 #include "framework/comm/collectives.h"
+#include "framework/device/profile.h"
 #include "framework/parallel/tree.h"
 #include "trainer/batching.h"
 
@@ -45,7 +46,10 @@ double BatchGradients::pass(const TokenizedDataset& data, const LeafPlan::Pass& 
                             const TrainingNoise& noise, int64_t& tokens) {
   ranks_.doing("reading data");
   PackedSequences packed;
-  for (int64_t sample : pass.samples) data.add_to(packed, sample);
+  {
+    const ProfiledStage span("pack batch");
+    for (int64_t sample : pass.samples) data.add_to(packed, sample);
+  }
   tokens += packed.tokens();
   LeafOffsets token_offsets;
   for (int64_t s : pass.sample_offsets) {

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "framework/device/profile.h"
+
 namespace heddle {
 namespace {
 
@@ -14,6 +16,7 @@ Tensor tensor(const std::vector<int32_t>& values, const Device& device) {
 }  // namespace
 
 Batch make_batch(const PackedSequences& packed, const Device& device) {
+  const ProfiledStage span("pack batch");
   Batch batch;
   batch.ids = tensor(packed.ids, device);
   batch.positions = tensor(packed.positions, device);

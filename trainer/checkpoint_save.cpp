@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "framework/comm/collectives.h"
+#include "framework/device/profile.h"
 
 namespace heddle {
 
@@ -34,6 +35,7 @@ CheckpointSave::CheckpointSave(FileSystem& files, Communicator& world, const Sav
 void CheckpointSave::copy() {
   int64_t elements = 0;
   for (const HeldPiece& piece : share_.mine) elements += static_cast<int64_t>(piece.values.size());
+  const ProfiledStage span("copy for a checkpoint");
   copy_ = Tensor::empty({elements});
   std::span<float> rest = copy_.span<float>();
   for (HeldPiece& piece : share_.mine) {
@@ -51,6 +53,7 @@ void CheckpointSave::start(std::function<void()> job) {
 
 // Into one file what serving needs, into another the optimizer's state.
 void CheckpointSave::write() {
+  const ProfiledStage span("write checkpoint");
   CheckpointWriter model(files_, place_, world_.rank());
   std::optional<CheckpointWriter> optimizer;
   for (const HeldPiece& piece : share_.mine) {
@@ -77,6 +80,7 @@ bool CheckpointSave::poll() {
 }
 
 void CheckpointSave::wait() {
+  const ProfiledStage span("wait for a checkpoint");
   while (phase_ != Phase::kDone) advance();
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "framework/device/profile.h"
 #include "framework/io/json.h"
 #include "trainer/sequence_logits.h"
 
@@ -46,6 +47,7 @@ Evaluation evaluate_dataset(const Classifier& model, const SequenceClassificatio
   Evaluation evaluation;
   const std::vector<float> outputs = sequence_logits(model, device, source, mesh);
   if (mesh.is_root()) {
+    const ProfiledStage span("metrics");
     evaluation.logits = mean_by_row(data, outputs, task.outputs());
     evaluation.report = task.report(data, evaluation.logits);
   }

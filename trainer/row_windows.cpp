@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "framework/device/profile.h"
+
 namespace heddle {
 namespace {
 
@@ -17,6 +19,7 @@ RowWindows::RowWindows(ExampleReader& examples, RowTokenizer tokenizer, BadRows&
 }
 
 bool RowWindows::next(int64_t most) {
+  const ProfiledStage span("read and tokenize rows");
   first_ += rows();
   tokens_.clear();
   sequence_begin_ = {0};
@@ -131,6 +134,7 @@ int64_t RowLogits::run(RowWindows& windows) const {
     rows += windows.rows();
     const std::vector<float> outputs = sequence_logits(model, device, windows.sequences(), mesh);
     if (!mesh.is_root()) continue;
+    const ProfiledStage span("write rows");
     const std::vector<float> logits = windows.mean_by_row(outputs, width);
     for (int64_t r = 0; r < windows.rows(); ++r) {
       const Row& row = windows.row(r);

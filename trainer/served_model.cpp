@@ -4,6 +4,7 @@
 
 #include "datasets/packing.h"
 #include "framework/device/allocator.h"
+#include "framework/device/profile.h"
 #include "framework/io/json.h"
 #include "models/hf/config.h"
 #include "models/hf/import.h"
@@ -140,6 +141,7 @@ ModelPath find_model(FileSystem& files, const std::string& path) {
 
 std::unique_ptr<ServedModel> load_served_model(FileSystem& files, const std::string& path,
                                                const LoadOptions& options) {
+  const ProfiledStage span("load model");
   const ModelPath found = find_model(files, path);
   try {
     auto served = found.kind == ModelPath::Kind::kHuggingFace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "framework/device/profile.h"
 #include "framework/io/json.h"
 #include "framework/ops/precision_speed.h"
 #include "models/hf/config.h"
@@ -164,6 +165,7 @@ Stream stream_of(const ParallelConfig& parallel) {
 
 TrainingModel make_training_model(FileSystem& files, const Config& config, const Device& device,
                                   const Group& group) {
+  const ProfiledStage span("load model");
   auto [t, from, checkpoint] = describe(files, config);
   require_slices(t.config, group);
   t.model = std::make_unique<Classifier>(t.config, group);
@@ -210,6 +212,7 @@ TokenizedSource tokenized_source(const Config& config, const TrainingModel& mode
 TrainingData open_training_data(FileSystem& files, const Config& config, const TrainingModel& model,
                                 const std::string& cache_folder, ThreadPool& pool,
                                 Communicator& world) {
+  const ProfiledStage span("read data");
   std::vector<std::pair<std::string, std::string>> keys;
   const auto open = [&](const std::string& name, const DataFileConfig& part) {
     const TokenizedSource source = tokenized_source(config, model, part);

@@ -4,6 +4,7 @@
 
 #include "framework/autograd/captured.h"
 #include "framework/autograd/record.h"
+#include "framework/device/profile.h"
 
 namespace heddle {
 
@@ -25,7 +26,10 @@ Tensor recompute(const std::function<Tensor(const Tensor& x)>& function, const T
                  leaves = CapturedLeaves()](const Tensor& dy) {
                   const CapturedLeaves::Scope scope(leaves);
                   const Tensor again = wanted ? variable(x) : x;
-                  const Tensor recorded = function(again);
+                  const Tensor recorded = [&] {
+                    const RecomputedSpans spans;
+                    return function(again);
+                  }();
                   if (recorded.node()) backward(recorded, dy);
                   return wanted ? Gradients{std::move(variable_state(again).gradient)}
                                 : Gradients{Gradient()};

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "framework/autograd/captured.h"
+#include "framework/device/profile.h"
 
 namespace heddle {
 namespace {
@@ -152,6 +153,7 @@ Tensor record(Tensor y, std::span<const Tensor> inputs, BackwardFunction backwar
   for (const Tensor& input : inputs) node->inputs.push_back(input.node());
   node->backward = std::move(backward);
   node->again = std::move(again);
+  node->module = profiled_module();
   y.set_node(std::move(node));
   return y;
 }
@@ -208,6 +210,7 @@ void backward(const Tensor& y, const Tensor& dy) {
   while (!pending.empty()) {
     Pending now = std::move(pending.begin()->second);
     pending.erase(pending.begin());
+    const ProfiledBackward span(now.node->module);
     check(now.node->backward != nullptr, "[backward] this tape has been run before.");
     check(!now.gradient.sparse(), "[backward] a row-sparse gradient reached an op's output.");
     Gradients gradients = now.node->backward(now.gradient.values);

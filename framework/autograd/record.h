@@ -57,6 +57,7 @@ struct Node {
   BackwardFunction backward;                  // null in a variable
   Remake again;                               // null: who needs the output later keeps it
   std::unique_ptr<Variable> variable;         // null in an op's output
+  int32_t module = 0;                         // that the op was recorded in (profile.h)
 };
 
 // Makes `y` the output of an op whose backward function maps dy to the inputs' gradients. Records

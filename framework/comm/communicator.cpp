@@ -6,6 +6,7 @@
 #include "framework/comm/rank_board.h"
 #include "framework/comm/single.h"
 #include "framework/core/error.h"
+#include "framework/device/profile.h"
 
 namespace heddle {
 namespace {
@@ -89,6 +90,7 @@ std::string Communicator::position() const {
 }
 
 std::unique_ptr<Communicator> Communicator::split(int color, int key) {
+  const ProfiledStage span("split");
   enter("split", "", 0, "");
   std::unique_ptr<Communicator> part;
   if (size_ > 1)
@@ -102,6 +104,7 @@ std::unique_ptr<Communicator> Communicator::split(int color, int key) {
 }
 
 std::unique_ptr<Communicator> Communicator::split_by_node() {
+  const ProfiledStage span("split_by_node");
   enter("split_by_node", "", 0, "");
   std::unique_ptr<Communicator> part = size_ > 1 ? do_split_by_node() : make_single();
   part->set_verify(verify_);
@@ -110,12 +113,14 @@ std::unique_ptr<Communicator> Communicator::split_by_node() {
 }
 
 void Communicator::barrier(std::string_view name) {
+  const ProfiledStage span("barrier");
   enter("barrier", "", 0, name);
   if (size_ > 1) do_barrier();
 }
 
 void Communicator::broadcast(std::span<std::byte> bytes, int root, std::string_view name) {
   check_rank("broadcast", root);
+  const ProfiledStage span("broadcast");
   enter("broadcast", "bytes", static_cast<int64_t>(bytes.size()), name);
   if (size_ > 1) do_broadcast(bytes, root);
 }
@@ -125,6 +130,7 @@ void Communicator::all_gather(std::span<const std::byte> mine, std::span<std::by
   check(all.size() == mine.size() * static_cast<size_t>(size_),
         "[all_gather] room for {} bytes. Expected {}, {} for each of {} ranks.", all.size(),
         mine.size() * static_cast<size_t>(size_), mine.size(), size_);
+  const ProfiledStage span("all_gather");
   enter("all_gather", "bytes", static_cast<int64_t>(mine.size()), name);
   if (size_ > 1)
     do_all_gather(mine, all);
@@ -134,6 +140,7 @@ void Communicator::all_gather(std::span<const std::byte> mine, std::span<std::by
 
 std::vector<Bytes> Communicator::all_gather_v(std::span<const std::byte> mine,
                                               std::string_view name) {
+  const ProfiledStage span("all_gather_v");
   enter("all_gather_v", "", 0, name);
   if (size_ > 1) return do_gather_v(mine, kAllRanks);
   return {Bytes(mine.begin(), mine.end())};
@@ -142,6 +149,7 @@ std::vector<Bytes> Communicator::all_gather_v(std::span<const std::byte> mine,
 std::vector<Bytes> Communicator::gather_v(std::span<const std::byte> mine, int root,
                                           std::string_view name) {
   check_rank("gather_v", root);
+  const ProfiledStage span("gather_v");
   enter("gather_v", "", 0, name);
   if (size_ > 1) return do_gather_v(mine, root);
   return {Bytes(mine.begin(), mine.end())};
@@ -150,6 +158,7 @@ std::vector<Bytes> Communicator::gather_v(std::span<const std::byte> mine, int r
 template <typename T>
 void Communicator::reduce(std::span<T> values, Reduction op, std::string_view dtype,
                           std::string_view name) {
+  const ProfiledStage span("all_reduce");
   enter(name_of(op), dtype, static_cast<int64_t>(values.size()), name);
   if (size_ > 1 && !values.empty()) do_all_reduce(values, op);
 }
@@ -167,17 +176,20 @@ void Communicator::all_reduce(std::span<int64_t> values, Reduction op, std::stri
 void Communicator::send(std::span<const std::byte> bytes, int to) {
   check_rank("send", to);
   check(to != rank_, "[send] rank {} sends to itself.", to);
+  const ProfiledStage span("send");
   do_send(bytes, to);
 }
 
 void Communicator::recv(std::span<std::byte> bytes, int from) {
   check_rank("recv", from);
   check(from != rank_, "[recv] rank {} receives from itself.", from);
+  const ProfiledStage span("recv");
   do_recv(bytes, from);
 }
 
 void Communicator::exchange(int peer, std::span<const std::byte> out, std::span<std::byte> in) {
   check_rank("exchange", peer);
+  const ProfiledStage span("exchange");
   if (peer != rank_) return do_exchange(peer, out, in);
   check(in.size() == out.size(), "[exchange] with itself: {} bytes out, {} in.", out.size(),
         in.size());
@@ -186,6 +198,7 @@ void Communicator::exchange(int peer, std::span<const std::byte> out, std::span<
 
 SharedArena Communicator::allocate_shared(int64_t bytes, std::string_view name) {
   check(bytes >= 0, "[allocate_shared] {} bytes.", bytes);
+  const ProfiledStage span("allocate_shared");
   enter("allocate_shared", "", 0, name);
   return size_ > 1 ? do_allocate_shared(bytes) : private_arena(bytes);
 }

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "framework/core/error.h"
+#include "framework/device/profile.h"
 
 namespace heddle {
 namespace {
@@ -44,6 +45,7 @@ void SharedArena::barrier() {
 }
 
 void SharedArena::wait(const std::function<bool()>& done) {
+  const ProfiledStage span("wait for other ranks");
   for (int spin = 0; spin < spins_; ++spin) {
     if (done()) return;
     _mm_pause();

@@ -7,9 +7,12 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "framework/device/profile.h"
 
 namespace heddle {
 namespace {
@@ -51,6 +54,7 @@ struct ThreadPool::State {
   std::atomic<bool> stop{false};
   int64_t count = 0;
   const std::function<void(int64_t)>* task = nullptr;
+  std::string_view name;  // of the span that the task is of
   std::exception_ptr error;
 
   void drain() {
@@ -77,7 +81,10 @@ struct ThreadPool::State {
       }
       if (stop.load()) return;
       seen = generation.load();
-      drain();
+      {
+        const ProfiledShare span(name);
+        drain();
+      }
       pending.fetch_sub(1);
     }
   }
@@ -109,6 +116,7 @@ void ThreadPool::parallel_for(int64_t count, const std::function<void(int64_t)>&
   }
   State& s = *state_;
   s.task = &task;
+  s.name = profiled_name();
   s.count = count;
   s.next = 0;
   s.pending = static_cast<int>(s.workers.size());

@@ -1,5 +1,7 @@
 #include "framework/device/work.h"
 
+#include "framework/device/profile.h"
+
 namespace heddle {
 namespace {
 
@@ -15,8 +17,20 @@ WorkCount::~WorkCount() {
   current = outer_;
 }
 
+bool WorkCount::counts() {
+  return current != nullptr;
+}
+
 void count_work(const Work& work) {
-  if (current) current->work_ += work;
+  if (current) {
+    current->work_ += work;
+  } else {
+    profile_work(work);
+  }
+}
+
+bool counts_work() {
+  return WorkCount::counts() || Profile::on();
 }
 
 }  // namespace heddle

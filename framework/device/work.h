@@ -1,4 +1,5 @@
-// What the ops of a model have to do, counted while the model runs on the meta device.
+// What the ops of a model have to do, counted while the model runs: on the meta device for a plan,
+// on others for a profile (profile.h).
 //
 //   WorkCount count;
 //   backward(model(batch).sum, one);
@@ -15,6 +16,7 @@ struct Work {
   double element_bytes = 0;    // written by what works element by element or row by row
   double sum_bytes = 0;        // of sums over a tensor group, on each rank
   int64_t sums = 0;            // how many of these
+  double moved_bytes = 0;      // read and written, each tensor once
 
   Work& operator+=(const Work& other) {
     product_flops += other.product_flops;
@@ -22,11 +24,13 @@ struct Work {
     element_bytes += other.element_bytes;
     sum_bytes += other.sum_bytes;
     sums += other.sums;
+    moved_bytes += other.moved_bytes;
     return *this;
   }
 };
 
-// While one is alive, on this thread, count_work() adds to it; the innermost one counts.
+// While one is alive, on this thread, count_work() adds to it, the innermost one, and nothing is
+// profiled.
 class WorkCount {
  public:
   WorkCount();
@@ -35,6 +39,8 @@ class WorkCount {
   WorkCount& operator=(const WorkCount&) = delete;
 
   const Work& work() const { return work_; }
+  // Whether one is alive on this thread.
+  static bool counts();
 
  private:
   friend void count_work(const Work& work);
@@ -42,7 +48,10 @@ class WorkCount {
   WorkCount* outer_;
 };
 
-// Ops call it on the meta device.
+// Ops call it, on every device. Else than by a WorkCount it is added to the innermost span of a
+// profile.
 void count_work(const Work& work);
+// Whether anybody counts: asked where counting takes a loop.
+bool counts_work();
 
 }  // namespace heddle

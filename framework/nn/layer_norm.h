@@ -11,9 +11,13 @@ struct LayerNorm : Module {
       : weight({width}, {Initializer::Kind::kOnes}), bias({width}), eps(eps) {}
 
   // x [T, width] -> [T, width].
-  Tensor operator()(const Tensor& x) const { return layer_norm(x, weight.value, bias.value, eps); }
+  Tensor operator()(const Tensor& x) const {
+    const ProfiledModule span(path);
+    return layer_norm(x, weight.value, bias.value, eps);
+  }
   // Normalises dropout(x) + residual.
   Tensor operator()(const Tensor& x, const Tensor& residual, const Dropout& dropout) const {
+    const ProfiledModule span(path);
     return dropout_add_layer_norm(x, residual, weight.value, bias.value, eps, dropout);
   }
   void visit(Visitor& v) override {

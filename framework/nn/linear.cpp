@@ -14,6 +14,7 @@ Linear::Linear(int64_t in, int64_t out, const LinearOptions& options, const Shar
 }
 
 Tensor Linear::operator()(const Tensor& x) const {
+  const ProfiledModule span(path);
   if (weight.packed.defined()) return linear(x, weight.packed, bias.value, activation);
   return linear(x, weight.value, bias.value, activation);
 }

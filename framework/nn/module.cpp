@@ -32,6 +32,7 @@ void Visitor::operator()(std::string_view name, Parameter& parameter) {
 void Visitor::operator()(std::string_view name, Module& module) {
   const size_t outer = prefix_.size();
   prefix_ += name;
+  on_module(prefix_, module);
   prefix_ += '.';
   module.visit(*this);
   prefix_.resize(outer);
@@ -56,6 +57,14 @@ int64_t count_parameters(Module& module) {
   int64_t count = 0;
   for (const auto& [name, elements] : wholes) count += elements;
   return count;
+}
+
+void name_modules(Module& module) {
+  struct Name : Visitor {
+    void on_parameter(const std::string&, Parameter&) override {}
+    void on_module(const std::string& path, Module& module) override { module.path = path; }
+  } name;
+  module.visit(name);
 }
 
 void pack_weights(Module& module, Precision precision) {

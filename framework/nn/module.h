@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "framework/device/profile.h"
 #include "framework/nn/parameter.h"
 
 namespace heddle {
@@ -24,6 +25,8 @@ class Visitor;
 struct Module {
   virtual ~Module() = default;
   virtual void visit(Visitor& visitor) = 0;
+
+  std::string path;  // name_modules()
 
  protected:
   Module() = default;
@@ -47,6 +50,8 @@ class Visitor {
 
  protected:
   virtual void on_parameter(const std::string& name, Parameter& parameter) = 0;
+  // Before what is in it.
+  virtual void on_module(const std::string& /*path*/, Module& /*module*/) {}
 
  private:
   std::string prefix_;
@@ -58,6 +63,10 @@ using NamedParameters = std::vector<std::pair<std::string, Parameter*>>;
 NamedParameters named_parameters(Module& module);
 // Elements of all whole parameters.
 int64_t count_parameters(Module& module);
+
+// Tells every module in `module` its path, such as "encoder.layers.3.attention", by which a profile
+// names it (ProfiledModule).
+void name_modules(Module& module);
 
 // Packs the weights of all matrix products, rounded to `precision`, and lets go of the plain ones:
 // the module can then be served, faster and in less memory, and no longer be trained.

@@ -2,7 +2,8 @@
 
 #include <utility>
 
-#include "framework/device/work.h"
+#include "framework/device/profile.h"
+#include "framework/ops/detail/bytes_of.h"
 #include "framework/ops/detail/element_type.h"
 
 namespace heddle {
@@ -38,20 +39,23 @@ void check_attention(const Tensor& qkv, const Segments& segments, const Attentio
         segments.max_length());
 }
 
-// On the meta device: so many products of queries by keys, for all heads.
-void count_products(const Tensor& qkv, const Segments& segments, double products) {
-  if (!qkv.device().is_meta()) return;
+// So many products of queries by keys, for all heads.
+void count_products(const Tensor& qkv, const Segments& segments, double products,
+                    double moved_bytes) {
+  if (!counts_work()) return;
   double pairs = 0;
   for (int64_t s = 0; s < segments.count(); ++s) {
     pairs += static_cast<double>(segments.length(s)) * static_cast<double>(segments.length(s));
   }
-  count_work({.attention_flops = 2 * products * pairs * static_cast<double>(qkv.dim(1)) / 3});
+  count_work({.attention_flops = 2 * products * pairs * static_cast<double>(qkv.dim(1)) / 3,
+              .moved_bytes = moved_bytes});
 }
 
 }  // namespace
 
 Tensor attention(const Tensor& qkv, const Segments& segments, const AttentionOptions& options) {
   check_attention(qkv, segments, options);
+  const ProfiledSpan span("attention", name_of(qkv.dtype()));
   const int64_t width = qkv.dim(1) / 3;
   const int64_t head_dim = width / options.heads;
   Tensor y = Tensor::empty({qkv.dim(0), width}, qkv.dtype(), qkv.device());
@@ -66,9 +70,10 @@ Tensor attention(const Tensor& qkv, const Segments& segments, const AttentionOpt
                             statistics.defined() ? statistics.data<float>() : nullptr);
     });
   });
-  count_products(qkv, segments, 2);
+  count_products(qkv, segments, 2, bytes_of(qkv, y, statistics));
   return record(
       y, {qkv}, [qkv = qkv.detach(), segments, options, statistics, head_dim](const Tensor& dy) {
+        const ProfiledSpan span("attention", name_of(qkv.dtype()));
         Tensor dqkv = Tensor::empty_like(qkv);
         on_device(dy.device(), [&](auto on) {
           with_type(qkv.dtype(), [&]<typename T>(T) {
@@ -78,7 +83,7 @@ Tensor attention(const Tensor& qkv, const Segments& segments, const AttentionOpt
                 statistics.data<float>(), {dy.data<T>(), dy.dim(1)}, {dq, dk, dv});
           });
         });
-        count_products(qkv, segments, 5);
+        count_products(qkv, segments, 5, bytes_of(qkv, statistics, dy, dqkv));
         return Gradients{dqkv};
       });
 }

@@ -1,14 +1,16 @@
 #include "framework/ops/cast.h"
 
-#include "framework/device/work.h"
+#include "framework/device/profile.h"
+#include "framework/ops/detail/bytes_of.h"
 
 namespace heddle {
 namespace {
 
 Tensor converted(const Tensor& x, DType dtype) {
+  const ProfiledSpan span("cast", name_of(dtype));
   Tensor y = Tensor::empty(x.shape(), dtype, x.device());
   on_device(x.device(), [&](auto on) { kernels::cast(on, x, y); });
-  if (x.device().is_meta()) count_work({.element_bytes = static_cast<double>(y.bytes())});
+  count_work({.element_bytes = bytes_of(y), .moved_bytes = bytes_of(x, y)});
   return y;
 }
 

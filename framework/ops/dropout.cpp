@@ -1,6 +1,7 @@
 #include "framework/ops/dropout.h"
 
-#include "framework/device/work.h"
+#include "framework/device/profile.h"
+#include "framework/ops/detail/bytes_of.h"
 
 namespace heddle {
 
@@ -18,9 +19,10 @@ Tensor dropout(const Tensor& x, const Dropout& options) {
   check_dropout(options, x.dim(0), "dropout");
   if (!options.active()) return x;
   const auto apply = [](const Tensor& x, const Dropout& options) {
+    const ProfiledSpan span("dropout", name_of(x.dtype()));
     Tensor y = Tensor::empty_like(x);
     on_device(x.device(), [&](auto on) { kernels::dropout(on, x, options, y); });
-    if (x.device().is_meta()) count_work({.element_bytes = static_cast<double>(y.bytes())});
+    count_work({.element_bytes = bytes_of(y), .moved_bytes = bytes_of(x, y)});
     return y;
   };
   return record(apply(x, options), {x},

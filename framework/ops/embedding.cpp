@@ -3,7 +3,8 @@
 #include <numeric>
 #include <vector>
 
-#include "framework/device/work.h"
+#include "framework/device/profile.h"
+#include "framework/ops/detail/bytes_of.h"
 
 namespace heddle {
 namespace {
@@ -20,15 +21,19 @@ void check_table(const Tensor& table, const Tensor& ids, const char* name) {
 Gradient sparse_gradient(const Tensor& ids, const Tensor& dy, int padding_row) {
   // On the meta device as if every token were another: shapes are upper bounds there.
   Gradient gradient(ids.detach(), dy.detach());
+  const ProfiledSpan span("embedding", name_of(dy.dtype()));
   on_device(dy.device(),
             [&](auto on) { gradient = kernels::embedding_backward(on, ids, dy, padding_row); });
+  count_work({.moved_bytes = bytes_of(dy, gradient.values)});
   return gradient;
 }
 
 Gradient dense_gradient(const Tensor& table, const Tensor& ids, const Tensor& dy) {
+  const ProfiledSpan span("embedding", name_of(dy.dtype()));
   Tensor gradient = gradient_like(table);
   on_device(dy.device(),
             [&](auto on) { kernels::embedding_backward_dense(on, ids, dy, gradient); });
+  count_work({.moved_bytes = bytes_of(dy, gradient)});
   return gradient;
 }
 
@@ -36,8 +41,10 @@ Gradient dense_gradient(const Tensor& table, const Tensor& ids, const Tensor& dy
 
 Tensor embedding(const Tensor& table, const Tensor& ids, int padding_row) {
   check_table(table, ids, "word");
+  const ProfiledSpan span("embedding", name_of(table.dtype()));
   Tensor y = Tensor::empty({ids.dim(0), table.dim(1)}, table.dtype(), table.device());
   on_device(y.device(), [&](auto on) { kernels::embedding(on, table, ids, y); });
+  count_work({.moved_bytes = 2 * bytes_of(y)});
   return record(y, {table}, [ids, padding_row](const Tensor& dy) {
     return Gradients{sparse_gradient(ids, dy, padding_row)};
   });
@@ -56,10 +63,13 @@ Tensor embedding_sum(const EmbeddingTables& tables, const Tensor& ids, const Ten
         "[embedding] {} ids, {} positions and {} types. Expected equal numbers.", ids.dim(0),
         positions.dim(0), types.defined() ? types.dim(0) : 0);
 
+  const ProfiledSpan span("embedding", name_of(tables.word.dtype()));
   Tensor y = Tensor::empty({ids.dim(0), width}, tables.word.dtype(), tables.word.device());
   on_device(y.device(),
             [&](auto on) { kernels::embedding_sum(on, tables, ids, positions, types, y); });
-  if (y.device().is_meta()) count_work({.element_bytes = 3.0 * static_cast<double>(y.bytes())});
+  // A row of each table is read.
+  count_work({.element_bytes = 3 * bytes_of(y),
+              .moved_bytes = (tables.type.defined() ? 4 : 3) * bytes_of(y)});
   return record(y, {tables.word, tables.position, tables.type},
                 [tables, ids, positions, types](const Tensor& dy) {
                   Gradients g(3);
@@ -79,6 +89,7 @@ Tensor add_embeddings(const Tensor& x, const Tensor& position, const Tensor& pos
   check(x.ndim() == 2 && x.dim(0) == positions.dim(0) && x.dim(1) == position.dim(1),
         "[embedding] x of shape {} for {} positions of width {}.", x.shape(), positions.dim(0),
         position.dim(1));
+  const ProfiledSpan span("embedding", name_of(x.dtype()));
   // Row t of x is the word of token t.
   std::vector<int32_t> rows(static_cast<size_t>(x.dim(0)));
   std::iota(rows.begin(), rows.end(), 0);
@@ -88,6 +99,7 @@ Tensor add_embeddings(const Tensor& x, const Tensor& position, const Tensor& pos
     kernels::embedding_sum(on, {.word = x, .position = position, .type = type}, words, positions,
                            types, y);
   });
+  count_work({.moved_bytes = (type.defined() ? 4 : 3) * bytes_of(y)});
   return record(y, {x, position, type}, [position, positions, type, types](const Tensor& dy) {
     Gradients g(3);
     g[0] = dy;

@@ -1,5 +1,8 @@
 #include "framework/ops/gather_rows.h"
 
+#include "framework/device/profile.h"
+#include "framework/ops/detail/bytes_of.h"
+
 namespace heddle {
 namespace {
 
@@ -10,12 +13,17 @@ Tensor gather(const Tensor& x, const Segments& segments, kernels::Pooling poolin
   for (int64_t s = 0; s < segments.count(); ++s) {
     check(segments.length(s) > 0, "[gather_rows] sequence {} is empty.", s);
   }
+  const ProfiledSpan span("gather_rows", name_of(x.dtype()));
   Tensor y = Tensor::empty({segments.count(), x.dim(1)}, x.dtype(), x.device());
   on_device(x.device(), [&](auto on) { kernels::gather_rows(on, x, segments, pooling, y); });
+  const bool mean = pooling == kernels::Pooling::kMean;
+  count_work({.moved_bytes = bytes_of(y) + (mean ? bytes_of(x) : bytes_of(y))});
   return record(y, {x}, [segments, pooling, shape = x.shape()](const Tensor& dy) {
+    const ProfiledSpan span("gather_rows", name_of(dy.dtype()));
     Tensor dx = Tensor::empty(shape, dy.dtype(), dy.device());
     on_device(dy.device(),
               [&](auto on) { kernels::gather_rows_backward(on, dy, segments, pooling, dx); });
+    count_work({.moved_bytes = bytes_of(dy, dx)});
     return Gradients{dx};
   });
 }

@@ -4,7 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "framework/device/work.h"
+#include "framework/device/profile.h"
+#include "framework/ops/detail/bytes_of.h"
 
 namespace heddle {
 namespace {
@@ -12,10 +13,10 @@ namespace {
 using kernels::LayerNormGradients;
 using kernels::LayerNormSaved;
 
-// On the meta device: what is written for so many tensors like x.
-void count_elements(const Tensor& x, int tensors) {
-  if (!x.device().is_meta()) return;
-  count_work({.element_bytes = static_cast<double>(x.bytes()) * tensors});
+// What is written for so many tensors like x, and what is moved.
+void count_elements(const Tensor& x, int tensors, double moved_bytes) {
+  count_work(
+      {.element_bytes = static_cast<double>(x.bytes()) * tensors, .moved_bytes = moved_bytes});
 }
 
 // dgamma and dbeta of this rank's `rows` rows and of those of the others that share them. Calls
@@ -59,6 +60,7 @@ Tensor normalise(const Tensor& x, const Tensor& residual, const LayerNormParamet
         x.dim(0), norm.share ? norm.share->size() : 0);
   check_dropout(dropout, x.dim(0), op);
 
+  const ProfiledSpan span("layer_norm", name_of(x.dtype()));
   const bool plain = !residual.defined() && !dropout.active();
   const bool saves = needs_gradient({x, residual, norm.gamma, norm.beta});
   Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
@@ -70,7 +72,9 @@ Tensor normalise(const Tensor& x, const Tensor& residual, const LayerNormParamet
   on_device(x.device(),
             [&](auto on) { kernels::layer_norm(on, x, residual, norm, dropout, saved, y); });
 
-  count_elements(x, saves && !plain ? 2 : 1);
+  const bool writes_z = saves && !plain;
+  count_elements(x, writes_z ? 2 : 1,
+                 bytes_of(x, residual, y) + (writes_z ? bytes_of(saved.z) : 0));
 
   const bool wants_x = x.node() != nullptr;
   const bool wants_residual = residual.node() != nullptr;
@@ -78,6 +82,7 @@ Tensor normalise(const Tensor& x, const Tensor& residual, const LayerNormParamet
   return record(
       y, {x, residual, norm.gamma, norm.beta},
       [saved, norm, dropout, wants_x, wants_residual, wants_parameters](const Tensor& dy) {
+        const ProfiledSpan span("layer_norm", name_of(dy.dtype()));
         LayerNormGradients g;
         if (wants_x) g.dx = Tensor::empty_like(dy);
         // Without dropout both are the same tensor.
@@ -97,7 +102,9 @@ Tensor normalise(const Tensor& x, const Tensor& residual, const LayerNormParamet
         } else {
           run({}, {});
         }
-        count_elements(dy, dropout.active() ? 2 : 1);
+        count_elements(
+            dy, dropout.active() ? 2 : 1,
+            bytes_of(dy, saved.z, g.dx) + (dropout.active() ? bytes_of(g.dresidual) : 0));
         return gradients;
       });
 }

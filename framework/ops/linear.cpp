@@ -5,7 +5,7 @@
 
 #include "framework/autograd/leaves.h"
 #include "framework/device/allocator.h"
-#include "framework/device/work.h"
+#include "framework/device/profile.h"
 #include "framework/ops/detail/weight_gradient.h"
 
 namespace heddle {
@@ -19,11 +19,15 @@ void check_operands(const Tensor& x, int64_t in, int64_t out, const Tensor& bias
         "[linear] a bias of shape {} for {} outputs.", bias.shape(), out);
 }
 
-// On the meta device: a product of so many rows.
-void count_product(const Tensor& x, int64_t rows, int64_t depth, int64_t columns) {
-  if (!x.device().is_meta()) return;
-  count_work({.product_flops = 2.0 * static_cast<double>(rows) * static_cast<double>(depth) *
-                               static_cast<double>(columns)});
+// A product of x [T, depth] by a weight [depth, columns], whose numbers take
+// `weight_bytes`; or the gradient of that weight.
+void count_product(const Tensor& x, int64_t depth, int64_t columns, int64_t weight_bytes) {
+  const auto r = static_cast<double>(x.dim(0));
+  const auto d = static_cast<double>(depth);
+  const auto c = static_cast<double>(columns);
+  count_work({.product_flops = 2 * r * d * c,
+              .moved_bytes = r * (d + c) * static_cast<double>(size_of(x.dtype())) +
+                             d * c * static_cast<double>(weight_bytes)});
 }
 
 Precision precision_of(const Tensor& x) {
@@ -40,7 +44,8 @@ Forward run(const Tensor& x, const PackedWeight& weight, const Tensor& bias, Act
             bool keep_derivatives) {
   Forward f{Tensor::empty({x.dim(0), weight.columns()}, x.dtype(), x.device()), {}};
   if (keep_derivatives) f.derivatives = Tensor::empty_like(f.y);
-  count_product(x, x.dim(0), weight.depth(), weight.columns());
+  const ProfiledSpan span("linear", name_of(weight.precision()));
+  count_product(x, weight.depth(), weight.columns(), operand_bytes(weight.precision()));
   on_device(x.device(),
             [&](auto on) { kernels::linear(on, x, weight, bias, activation, f.y, f.derivatives); });
   return f;
@@ -79,31 +84,37 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
                  leaves = leaves_of(x.dim(0))](const Tensor& dy) {
                   Tensor dz = dy;
                   if (!plain) {
+                    const ProfiledSpan span("linear activation", name_of(dy.dtype()));
                     // Derivatives that are kept have had their use: a tape runs once.
                     dz = activation == Activation::kGelu ? saved : Tensor::empty_like(dy);
                     on_device(dy.device(), [&](auto on) {
                       kernels::linear_activation_backward(on, activation, dy, saved, dz);
                     });
+                    count_work({.moved_bytes = 3 * static_cast<double>(dy.bytes())});
                   }
                   Gradients gradients(3);
                   if (x_needs) {
                     Tensor dx = Tensor::empty({dy.dim(0), weight.dim(1)}, dy.dtype(), dy.device());
                     const PackedWeight packed =
                         PackedWeight::backward(weight, dy.dim(0), precision_of(dy));
+                    const ProfiledSpan span("linear input", name_of(dy.dtype()));
                     on_device(dy.device(),
                               [&](auto on) { kernels::linear_input_gradient(on, dz, packed, dx); });
-                    count_product(dy, dy.dim(0), dy.dim(1), weight.dim(1));
+                    count_product(dy, dy.dim(1), weight.dim(1), operand_bytes(packed.precision()));
                     gradients[0] = std::move(dx);
                   }
                   if (weight_needs) gradients[1] = gradient_like(weight);
                   if (bias_needs) gradients[2] = gradient_like(bias);
                   if (weight_needs || bias_needs) {
                     const Tensor input = x.get();
+                    const ProfiledSpan span("linear weight", name_of(dy.dtype()));
                     std::shared_ptr<std::byte> scratch;
                     if (weight_needs && dy.device().is_meta()) {
                       scratch = allocate_planned(
                           kernels::weight_gradient_scratch(dy.dim(0), dy.dim(1), input.dim(1)));
-                      count_product(dy, dy.dim(0), dy.dim(1), input.dim(1));
+                    }
+                    if (weight_needs) {
+                      count_product(dy, dy.dim(1), input.dim(1), size_of(DType::kF32));
                     }
                     on_device(dy.device(), [&](auto on) {
                       kernels::linear_weight_gradient(on, dz, input, *leaves, gradients[1].values,

@@ -2,12 +2,15 @@
 
 #include <utility>
 
+#include "framework/device/profile.h"
+
 namespace heddle {
 namespace {
 
 // `evaluate(on, gradient)` returns the value and fills `gradient` where it is defined.
 template <typename Evaluate>
 Loss make_loss(const Tensor& logits, Evaluate&& evaluate) {
+  const ProfiledSpan span("loss", name_of(logits.dtype()));
   Tensor gradient;
   if (needs_gradient({logits})) gradient = Tensor::empty_like(logits);
   Loss loss;
@@ -17,6 +20,7 @@ Loss make_loss(const Tensor& logits, Evaluate&& evaluate) {
     kernels::set_scalar(on, loss.sum, loss.value);
   });
   loss.sum = record(loss.sum, {logits}, [gradient](const Tensor& dy) {
+    const ProfiledSpan span("loss", name_of(gradient.dtype()));
     Tensor dlogits = Tensor::empty_like(gradient);
     on_device(dy.device(), [&](auto on) { kernels::scale(on, gradient, dy, dlogits); });
     return Gradients{dlogits};

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "framework/device/allocator.h"
+#include "framework/device/profile.h"
 #include "framework/ops/detail/amx_linear.h"
 #include "framework/ops/detail/convert.h"
 #include "framework/ops/detail/gemm.h"
@@ -98,6 +99,7 @@ PackedWeight::PackedWeight(const Tensor& weight, bool backward, int64_t rows, Pr
 }
 
 void PackedWeight::pack(const Tensor& weight, bool backward) {
+  const ProfiledSpan span("pack weight", name_of(precision_));
   std::vector<int64_t> offsets = {0};
   for (const Panel& panel : panels_) {
     const int64_t bytes =
@@ -115,6 +117,7 @@ void PackedWeight::pack(const Tensor& weight, bool backward) {
       panel.data = packed;
     });
   });
+  count_work({.moved_bytes = static_cast<double>(weight.bytes() + bytes_)});
 }
 
 void PackedWeight::pack_panel(const Panel& panel, bool backward, std::byte* packed) {

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "framework/core/error.h"
+#include "framework/device/profile.h"
 
 namespace heddle {
 namespace {
@@ -84,6 +85,7 @@ void LazyAdamW::collect(int64_t row, std::vector<kernels::AdamWRow>& behind) {
 }
 
 void LazyAdamW::update(std::span<const kernels::AdamWRow> behind) const {
+  const ProfiledSpan span("adamw rows");
   on_device(device_, [&](auto on) { kernels::adamw_update_rows(on, behind, table_.width); });
 }
 

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "framework/device/allocator.h"
+#include "framework/device/profile.h"
 #include "framework/optim/sgd.h"
 #include "framework/optim/sum_of_squares.h"
 #include "framework/parallel/tree.h"
@@ -139,6 +140,7 @@ double Optimizer::gradient_norm(double samples) {
 
 // Of each block of this rank's parts; counts[i] blocks are of entry in_norm_[i].
 std::vector<double> Optimizer::square_sums(std::vector<int64_t>& counts) {
+  const ProfiledSpan span("gradient norm");
   std::vector<Block> blocks;
   for (const size_t i : in_norm_) {
     const Entry& entry = entries_[i];
@@ -155,6 +157,7 @@ std::vector<double> Optimizer::square_sums(std::vector<int64_t>& counts) {
   const auto ranks = static_cast<size_t>(ranks_.data.size());
   std::vector<double> mine;
   for (size_t b = count * rank / ranks; b < count * (rank + 1) / ranks; ++b) {
+    count_work({.moved_bytes = static_cast<double>(blocks[b].values.size_bytes())});
     on_device(parameters_.device(), [&](auto on) {
       for (double sum : kernels::sum_of_squares(on, blocks[b].values, blocks[b].begin)) {
         mine.push_back(sum);
@@ -236,8 +239,13 @@ void Optimizer::update_span(const Entry& entry, int64_t begin, std::span<const f
   const auto part = [&](std::span<float> all) {
     return all.subspan(static_cast<size_t>(begin), gradient.size());
   };
+  const bool adamw = options_.kind == OptimizerOptions::Kind::kAdamW;
+  const ProfiledSpan span(adamw ? "adamw" : "sgd");
+  // Gradient; weight and states, which are written, too.
+  const double passes = 3 + 2 * static_cast<double>(states_.size());
+  count_work({.moved_bytes = passes * static_cast<double>(gradient.size_bytes())});
   on_device(parameters_.device(), [&](auto on) {
-    if (options_.kind == OptimizerOptions::Kind::kAdamW) {
+    if (adamw) {
       kernels::adamw_update(on, part(owned_weights(entry)), gradient, part(state(0, entry)),
                             part(state(1, entry)), step);
     } else {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "framework/core/error.h"
+#include "framework/device/profile.h"
 #include "framework/parallel/tree.h"
 
 namespace heddle {
@@ -43,6 +44,7 @@ void BucketSum::progress() {
 
 // This rank's slice of a bucket, into every rank's values.
 void BucketSum::add(int64_t bucket) {
+  const ProfiledStage span("sum of a bucket");
   const int64_t begin = bucket * kBucket;
   const int64_t count = std::min(kBucket, static_cast<int64_t>(values_.size()) - begin);
   const int64_t ranks = node_.size();

@@ -16,6 +16,7 @@ ColumnLinear::ColumnLinear(int64_t in, int64_t out, const Group& group,
 }
 
 Parts ColumnLinear::operator()(const Tensor& x) const {
+  const ProfiledModule span(path);
   Parts y = share(x, group);
   for (size_t p = 0; p < parts.size(); ++p) y.tensors[p] = parts[p](y.tensors[p]);
   return y;

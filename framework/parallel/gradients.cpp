@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "framework/device/profile.h"
+
 namespace heddle {
 namespace {
 
@@ -120,6 +122,7 @@ void GradientArena::collect_dense() {
     if (!state.gradient.defined()) state.slot.fill(0);
   }
   if (passes_ == 1) return;
+  const ProfiledStage span("sum of passes");
   std::ranges::copy(pass_.span<const float>(), accumulator_->next().begin());
   accumulator_->push();
 }

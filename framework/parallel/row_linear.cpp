@@ -14,6 +14,7 @@ RowLinear::RowLinear(int64_t in, int64_t out, const Group& group, const RowLinea
 }
 
 Tensor RowLinear::operator()(const Parts& x) const {
+  const ProfiledModule span(path);
   if (group.parts() == 1) return parts[0](x.tensors[0]);
   Parts products;
   for (size_t p = 0; p < parts.size(); ++p) products.tensors.push_back(parts[p](x.tensors[p]));

@@ -46,9 +46,13 @@ struct StreamNorm : LayerNorm {
   using LayerNorm::LayerNorm;
 
   // x [rows, width] -> [rows, width].
-  Tensor operator()(const Tensor& x) const { return layer_norm(x, parameters()); }
+  Tensor operator()(const Tensor& x) const {
+    const ProfiledModule span(path);
+    return layer_norm(x, parameters());
+  }
   // Normalises dropout(x) + residual.
   Tensor operator()(const Tensor& x, const Tensor& residual, const Dropout& dropout) const {
+    const ProfiledModule span(path);
     return dropout_add_layer_norm(x, residual, parameters(), dropout);
   }
 

@@ -10,6 +10,7 @@
 #include "framework/core/error.h"
 #include "framework/core/tensor.h"
 #include "framework/device/allocator.h"
+#include "framework/device/profile.h"
 #include "framework/parallel/bucket_sum.h"
 #include "framework/parallel/tree.h"
 
@@ -269,6 +270,7 @@ void TreeReducer::State::reduce_in_buffer(std::span<float> values, std::string_v
 void TreeReducer::all_reduce(std::span<float> values, std::string_view name) {
   State& s = *state_;
   if (s.group.size() == 1 || values.empty()) return;
+  const ProfiledStage span("all_reduce of floats");
   const float* begin = s.buffer.data();
   const float* end = begin + s.buffer.size();
   if (values.data() >= begin && values.data() + values.size() <= end) {
@@ -302,6 +304,7 @@ void TreeReducer::progress() {
 void TreeReducer::finish(std::string_view name) {
   State& s = *state_;
   if (!s.buckets) return all_reduce(s.begun, name);
+  const ProfiledStage span("all_reduce of floats");
   s.group.enter("tree_all_reduce buckets", "f32", static_cast<int64_t>(s.begun.size()), name);
   s.buckets->finish();
 }
@@ -342,6 +345,7 @@ void TreeReducer::State::gather_in_buffers(std::span<float> values, const Slices
 
 void TreeReducer::reduce_scatter(std::span<const float> values, std::span<const int64_t> offsets,
                                  std::span<float> mine, std::string_view name) {
+  const ProfiledStage span("reduce_scatter of floats");
   State& s = *state_;
   const Slices slices(s.group, offsets);
   if (s.all_shared()) {
@@ -362,6 +366,7 @@ void TreeReducer::reduce_scatter(std::span<const float> values, std::span<const 
 
 void TreeReducer::all_gather(std::span<float> values, std::span<const int64_t> offsets,
                              std::string_view name) {
+  const ProfiledStage span("all_gather of floats");
   State& s = *state_;
   const Slices slices(s.group, offsets);
   if (s.all_shared()) {

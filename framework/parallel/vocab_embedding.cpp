@@ -47,6 +47,7 @@ void VocabEmbedding::apply_pending(const Tensor& ids) const {
 }
 
 Tensor VocabEmbedding::operator()(const Tensor& ids) const {
+  const ProfiledModule span(path);
   apply_pending(ids);
   if (group.parts() == 1) return embedding(parts[0].value, ids, padding_row);
   const Tensor& first = parts[0].value;
@@ -77,6 +78,7 @@ Tensor VocabEmbedding::operator()(const Tensor& ids) const {
 
 Tensor VocabEmbedding::sum(const Tensor& ids, const Tensor& position, const Tensor& positions,
                            const Tensor& type, const Tensor& types) const {
+  const ProfiledModule span(path);
   if (group.parts() == 1) {
     apply_pending(ids);
     return embedding_sum(

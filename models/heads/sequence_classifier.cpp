@@ -23,6 +23,7 @@ SequenceClassifier::SequenceClassifier(const ClassifierConfig& config)
       drops_input(config.family == "electra") {}
 
 Tensor SequenceClassifier::operator()(const Tensor& hidden, const Batch& batch) const {
+  const ProfiledModule span(path);
   Tensor x = first_rows(hidden, batch.segments);  // [S, H]
   if (drops_input) x = heddle::dropout(x, batch.sequence_dropout(dropout, kInput));
   return out(heddle::dropout(dense(x), batch.sequence_dropout(dropout, kOutput)));

@@ -30,6 +30,7 @@ Embeddings::Embeddings(const ClassifierConfig& config, const Group& group)
 }
 
 Tensor Embeddings::operator()(const Batch& batch) const {
+  const ProfiledModule span(path);
   Tensor x = split_rows(
       word.sum(batch.ids, position.value, batch.positions, token_type.value, batch.token_types));
   x = cast(heddle::dropout(norm(x), batch.stream_dropout(dropout, 0)), type);

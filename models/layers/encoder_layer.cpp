@@ -21,6 +21,7 @@ EncoderLayer::EncoderLayer(const ClassifierConfig& config, int32_t layer, const 
       recomputed(config.recompute) {}
 
 Tensor EncoderLayer::operator()(const Tensor& x, const Batch& batch) const {
+  const ProfiledModule span(path);
   if (recomputed != Recompute::kLayer) return run(x, batch);
   return recompute([this, batch](const Tensor& input) { return run(input, batch); }, x);
 }

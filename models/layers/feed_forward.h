@@ -17,7 +17,10 @@ struct FeedForward : Module {
   }
 
   // x [T, H] -> [T, H].
-  Tensor operator()(const Tensor& x) const { return down(up(x)); }
+  Tensor operator()(const Tensor& x) const {
+    const ProfiledModule span(path);
+    return down(up(x));
+  }
   void visit(Visitor& v) override {
     v("up", up);
     v("down", down);

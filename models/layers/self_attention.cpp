@@ -16,6 +16,7 @@ SelfAttention::SelfAttention(const ClassifierConfig& config, int32_t layer, cons
       layer(layer) {}
 
 Tensor SelfAttention::operator()(const Tensor& x, const Batch& batch) const {
+  const ProfiledModule span(path);
   const Parts qkv = query_key_value(x);  // [T, 3 heads head_dim] of each part's heads
   const Parts context = attention(qkv, batch.segments,
                                   {.heads = heads,

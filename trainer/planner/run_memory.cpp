@@ -7,6 +7,7 @@
 #include <string>
 
 #include "framework/device/allocator.h"
+#include "framework/device/profile.h"
 #include "trainer/planner/plan.h"
 
 namespace heddle {
@@ -26,6 +27,7 @@ int64_t most_resident_bytes() {
 
 MemoryTerms plan_run_memory(const Config& config, const ClassifierConfig& model,
                             const TokenizedDataset& data, int64_t steps, const MeshPlan& mesh) {
+  const ProfiledStage span("plan memory");
   const std::vector<int64_t> lengths =
       heaviest_batch(config, data, mesh.data, std::min(steps, kMostBatches));
   return plan_rank(config, model, mesh, plan_step(config, mesh.data, lengths), mesh.ranks()).bytes;

@@ -1,10 +1,12 @@
 // heddle bench MODEL DATA: how fast a model is in each precision on this machine, and what it
-// changes.
+// changes. heddle bench: what the machine can do.
 #include <memory>
 
 #include "launcher/input_options.h"
 #include "launcher/model_options.h"
 #include "launcher/program.h"
+#include "trainer/planner/limits.h"
+#include "trainer/planner/measure.h"
 #include "trainer/precision_trial.h"
 
 namespace heddle {
@@ -18,7 +20,29 @@ struct Options {
   std::string json;
 };
 
+ExitCode bench_machine(Session& session, const std::string& json) {
+  const MachineLimits limits = measure_limits(session.world(), session.device());
+  if (!session.root()) return ExitCode::kDone;
+  session.print(limits_table(limits));
+  if (!json.empty()) {
+    write_file_atomically(session.files(), json, dump_json(to_json(limits), 2) + "\n");
+  }
+  const std::string kept = default_cache_file();
+  if (kept.empty()) {
+    session.warn("neither XDG_CACHE_HOME nor HOME is set: the figures are not kept");
+    return ExitCode::kDone;
+  }
+  keep_limits(session.files(), kept, processor_name(), limits);
+  session.note(fmt::format("kept in {}", kept));
+  return ExitCode::kDone;
+}
+
 ExitCode bench_verb(Session& session, const Options& options) {
+  if (options.model.path.empty()) return bench_machine(session, options.json);
+  if (options.input.paths.empty()) {
+    throw Error(ExitCode::kInput, "bench: a MODEL without DATA",
+                "heddle bench MODEL DATA measures a model; heddle bench, alone, the machine");
+  }
   refuse_standard_input(options.input.paths, "bench");
   if (!options.json.empty()) require_output(options.json, options.input.paths);
   const Mesh mesh = options.model.mesh(session);
@@ -47,10 +71,13 @@ ExitCode bench_verb(Session& session, const Options& options) {
 void add_bench(Program& program) {
   auto options = std::make_shared<Options>();
   CLI::App* verb = program.verb(
-      "bench", "Speed of a model in each precision on this machine, and what it changes.",
-      "heddle bench runs/sst2 dev.tsv --rows 512");
+      "bench",
+      "Speed of a model in each precision on this machine, and what it changes; without MODEL, the "
+      "limits of the machine: products, memory, sums over ranks.",
+      "heddle bench runs/sst2 dev.tsv --rows 512\n  mpirun -n 2 heddle bench");
   options->model.add_model_to(*verb);
   options->input.add_to(*verb, "DATA", true);
+  for (const char* name : {"MODEL", "DATA"}) verb->get_option(name)->required(false);
   verb->add_option("--rows", options->rows, "of DATA, from its beginning")
       ->check(whole_number(1, kMostSampleRows))
       ->capture_default_str();

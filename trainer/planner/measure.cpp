@@ -20,6 +20,8 @@
 #include "framework/optim/adamw.h"
 #include "framework/parallel/tree.h"
 #include "models/layers/feed_forward.h"
+#include "trainer/planner/limits.h"
+
 namespace heddle {
 namespace {
 
@@ -150,6 +152,18 @@ Machine plain_machine() {
   return m;
 }
 
+// As step_time counts a sum in shared memory: two barriers, and a slice of every rank's is read.
+LinkConfig link_of(const MachineLimits& limits) {
+  LinkConfig link{.collective = "shared_memory"};
+  const double barrier = limits.sums.front().seconds / 2;
+  link.latency_us = barrier * 1e6;
+  const auto ranks = static_cast<double>(limits.ranks);
+  const SumLimit& large = limits.sums.back();
+  link.gb_per_s = 2 * static_cast<double>(large.bytes) * (ranks - 1) / ranks /
+                  std::max(large.seconds - 2 * barrier, 1e-9) / 1e9;
+  return link;
+}
+
 std::optional<Machine> from_json(const JsonView& json) {
   Machine m = plain_machine();
   const auto rate = [&](const char* key) { return json.get_or(key, 0.0); };
@@ -225,8 +239,10 @@ Machine this_machine(FileSystem& files, const std::string& cache_file, const std
                      const MeasuredShape& shape) {
   const std::string key =
       fmt::format("{}, {} cores, {}", processor, plain_machine().cores, shape.text());
+  std::optional<LinkConfig> in_node;
   const auto named = [&](Machine machine) {
     machine.name = processor;
+    if (in_node) machine.in_node = *in_node;
     return machine;
   };
   Json known = Json::object();
@@ -234,6 +250,7 @@ Machine this_machine(FileSystem& files, const std::string& cache_file, const std
     if (!cache_file.empty() && files.exists(cache_file)) {
       known = read_json(files, cache_file);
       const JsonView view(known, cache_file);
+      if (const auto limits = kept_sum_limits(view, processor)) in_node = link_of(*limits);
       if (view.has(key)) {
         if (auto machine = from_json(view[key])) return named(*std::move(machine));
       }

@@ -11,6 +11,7 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -18,6 +19,7 @@
 #include "framework/comm/mpi_environment.h"
 #include "framework/device/allocator.h"
 #include "framework/device/cpu_features.h"
+#include "launcher/profiled_run.h"
 #include "launcher/program.h"
 
 namespace heddle {
@@ -101,7 +103,10 @@ int run(int argc, char** argv) {
     environment = std::make_unique<MpiEnvironment>();
     world = environment->world();
     Session session(*world, program.common());
+    std::optional<ProfiledRun> profile;
+    if (!program.common().profile.empty()) profile.emplace(session, program.common().profile);
     const ExitCode code = program.run()(session);
+    if (profile) profile->finish();
     // A rank that has nothing to do waits here for one that may still fail: mpirun may crash or
     // hang if a rank aborts the job while others are leaving MPI.
     world->barrier("end of the job");

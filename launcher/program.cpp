@@ -79,6 +79,9 @@ CLI::App* Program::verb(const std::string& name, const std::string& what,
           "bytes of each rank's tensors, such as '2 GiB', beyond which it ends; files that "
           "are mapped and the program itself, some 100 MiB, come on top")
       ->transform(as_bytes());
+  verb->add_option("--profile", common_.profile,
+                   "say where the time went, by op and by module, and write a Chrome trace into "
+                   "this file");
   verb->add_flag("--quiet", common_.quiet, "warnings and results only");
   return verb;
 }

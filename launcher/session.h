@@ -19,6 +19,7 @@ struct CommonOptions {
   int threads = 0;              // 0: its part of the cores (threads.h)
   bool quiet = false;
   int64_t memory_limit = 0;  // bytes of each rank's tensors; 0: none
+  std::string profile;       // file of the trace; empty: no profile
 };
 
 class Session {

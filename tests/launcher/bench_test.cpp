@@ -45,5 +45,21 @@ TEST(Bench, TakesRowsWithoutLabels) {
   EXPECT_EQ(outcome.out.find("accuracy"), std::string::npos) << outcome.out;
 }
 
+// Ten seconds or more: for the limits alone see tests/trainer/planner/limits_test.cpp.
+TEST(Bench, AloneKeepsTheLimitsOfTheMachine) {
+  const TinyModel& tiny = tiny_model();
+  const std::string json = tiny / "limits.json";
+  const Outcome outcome =
+      run_shell(fmt::format("export XDG_CACHE_HOME={}; {}", tiny / "cache",
+                            heddle_command("bench --threads 1 --json " + json)));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(says(outcome.out, "MiniLM up "));
+  EXPECT_TRUE(says(outcome.out, "\nmemory "));
+  EXPECT_TRUE(says(outcome.err, "kept in "));
+  EXPECT_EQ(parse_json(read_text(json), json)["ranks"], 1);
+  const Json kept = parse_json(read_text(tiny / "cache/heddle/machine.json"), "machine.json");
+  EXPECT_EQ(kept["limits"]["version"], 1);
+}
+
 }  // namespace
 }  // namespace heddle

@@ -25,7 +25,8 @@ int threads_for(Communicator& world, int asked) {
 }  // namespace
 
 Session::Session(Communicator& world, const CommonOptions& options)
-    : world_(world), options_(options), pool_(threads_for(world, options.threads)) {
+    : world_(world), options_(options) {
+  set_threads(threads_for(world, options.threads));
   if (options.device == "cuda") {
     throw Error(ExitCode::kInput, "--device cuda: not yet",
                 "this version runs on CPU: leave --device out");

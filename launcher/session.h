@@ -30,8 +30,10 @@ class Session {
 
   Communicator& world() { return world_; }
   bool root() const { return world_.rank() == 0; }
-  ThreadPool& pool() { return pool_; }
-  Device device() { return Device::cpu(&pool_); }
+  ThreadPool& pool() { return *pool_; }
+  // From now on; what is on the device of before must be gone.
+  void set_threads(int threads) { pool_ = std::make_unique<ThreadPool>(threads); }
+  Device device() { return Device::cpu(pool_.get()); }
   FileSystem& files() { return files_; }
   bool quiet() const { return options_.quiet; }
   // Whether the command line says how many threads a rank has.
@@ -46,7 +48,7 @@ class Session {
  private:
   Communicator& world_;
   CommonOptions options_;
-  ThreadPool pool_;
+  std::unique_ptr<ThreadPool> pool_;
   PosixFileSystem files_;
 };
 

@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
-#include <optional>
 
 #include "framework/comm/hang_report.h"
 #include "framework/comm/main_stack.h"
@@ -61,9 +60,9 @@ std::map<std::string, std::string> machine_facts() {
 
 ExitCode train_verb(Session& session, const Options& options) {
   Config config = read_config(session.files(), options.config, options.assignments);
-  std::optional<ThreadPool> configured;  // --threads wins over the file
+  // --threads wins over the file.
   if (config.threads && !session.threads_given()) {
-    configured.emplace(static_cast<int>(*config.threads));
+    session.set_threads(static_cast<int>(*config.threads));
   }
   const StopSignals signals;
   Console console(std::cerr, console_options(session, session.root(), config));
@@ -75,7 +74,7 @@ ExitCode train_verb(Session& session, const Options& options) {
   const TrainOutcome outcome = train(config, {options.resume},
                                      {.files = session.files(),
                                       .world = world,
-                                      .pool = configured ? *configured : session.pool(),
+                                      .pool = session.pool(),
                                       .console = console,
                                       .watchdog = &watchdog,
                                       .stop_asked = [&] { return signals.received() != 0; },

@@ -27,7 +27,7 @@ std::string long_rows() {
 }
 
 std::string config_of(const Shape& shape, const std::string& run) {
-  return tiny_file(std::string(shape.name) + ".yaml",
+  return tiny_file(fmt::format("plan-{}.yaml", shape.name),
                    fmt::format(R"(output: {}
 model:
   architecture: {{family: bert, hidden_size: {}, layers: {}, heads: {}, intermediate_size: {}}}

@@ -1,5 +1,6 @@
 #include "trainer/profile/trace.h"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <iterator>
@@ -34,21 +35,19 @@ void append(std::string& out, const Profile& profile, const SpanEvent& event, in
   const std::string_view pass = key.pass == TapePass::kForward    ? ""
                                 : key.pass == TapePass::kBackward ? " backward"
                                                                   : " recomputed";
+  // Whole numbers, by formats known to the compiler: there are many events.
+  const int64_t duration = event.end - event.begin;
   fmt::format_to(std::back_inserter(out),
-                 "{{\"ph\":\"X\",\"pid\":{},\"tid\":{},\"ts\":{:.3f},\"dur\":{:.3f},"
-                 "\"name\":\"{}{}\",\"cat\":\"{}\"",
-                 rank, thread, static_cast<double>(event.begin) * 1e-3,
-                 static_cast<double>(event.end - event.begin) * 1e-3, name, pass, category(key));
+                 FMT_COMPILE("{{\"ph\":\"X\",\"pid\":{},\"tid\":{},\"ts\":{}.{:03},"
+                             "\"dur\":{}.{:03},\"name\":\"{}{}\",\"cat\":\"{}\""),
+                 rank, thread, event.begin / 1000, event.begin % 1000, duration / 1000,
+                 duration % 1000, name, pass, category(key));
   if (key.kind == SpanKind::kOp) {
-    fmt::format_to(std::back_inserter(out), ",\"args\":{{\"type\":\"{}\",\"module\":\"{}\"",
-                   key.type, module);
-    if (event.flops > 0) {
-      fmt::format_to(std::back_inserter(out), ",\"gflop\":{:.6g}", event.flops * 1e-9);
-    }
-    if (event.bytes > 0) {
-      fmt::format_to(std::back_inserter(out), ",\"mb\":{:.6g}", event.bytes * 1e-6);
-    }
-    out += '}';
+    fmt::format_to(std::back_inserter(out),
+                   FMT_COMPILE(",\"args\":{{\"type\":\"{}\",\"module\":\"{}\",\"flops\":{},"
+                               "\"bytes\":{}}}"),
+                   key.type, module, static_cast<int64_t>(event.flops),
+                   static_cast<int64_t>(event.bytes));
   }
   out += "},\n";
 }

@@ -3,7 +3,7 @@
 // are microseconds of the profile's life.
 //
 //   {"ph": "X", "pid": 0, "tid": 0, "ts": 12.3, "dur": 4.5, "name": "linear", "cat": "op",
-//    "args": {"type": "f32", "module": "head.dense", "gflop": 0.1, "mb": 2.5}}
+//    "args": {"type": "f32", "module": "head.dense", "flops": 9437184, "bytes": 638976}}
 #pragma once
 
 #include <cstdint>

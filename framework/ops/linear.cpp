@@ -30,6 +30,15 @@ void count_product(const Tensor& x, int64_t depth, int64_t columns, int64_t weig
                              d * c * static_cast<double>(weight_bytes)});
 }
 
+// On the meta device: the gradient of a weight. Returns the memory that it takes meanwhile.
+std::shared_ptr<std::byte> count_weight_gradient(const Tensor& dy, const Tensor& x,
+                                                 const LeafOffsets& leaves) {
+  count_product(dy, dy.dim(1), x.dim(1), size_of(DType::kF32));
+  if (!dy.device().is_meta()) return nullptr;
+  return allocate_planned(kernels::weight_gradient_scratch(
+      {.type = dy.dtype(), .outputs = dy.dim(1), .inputs = x.dim(1), .leaves = leaves}));
+}
+
 Precision precision_of(const Tensor& x) {
   return x.dtype() == DType::kBF16 ? Precision::kBF16 : Precision::kF32;
 }
@@ -108,14 +117,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
                   if (weight_needs || bias_needs) {
                     const Tensor input = x.get();
                     const ProfiledSpan span("linear weight", name_of(dy.dtype()));
-                    std::shared_ptr<std::byte> scratch;
-                    if (weight_needs && dy.device().is_meta()) {
-                      scratch = allocate_planned(
-                          kernels::weight_gradient_scratch(dy.dim(0), dy.dim(1), input.dim(1)));
-                    }
-                    if (weight_needs) {
-                      count_product(dy, dy.dim(1), input.dim(1), size_of(DType::kF32));
-                    }
+                    const std::shared_ptr<std::byte> scratch =
+                        weight_needs ? count_weight_gradient(dy, input, *leaves) : nullptr;
                     on_device(dy.device(), [&](auto on) {
                       kernels::linear_weight_gradient(on, dz, input, *leaves, gradients[1].values,
                                                       gradients[2].values);

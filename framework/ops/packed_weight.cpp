@@ -72,11 +72,13 @@ PackedWeight::PackedWeight(const Tensor& weight, bool backward, int64_t rows, Pr
   columns_ = backward ? in : out;
   const bool few = precision == Precision::kF32 && rows <= most_plain_rows(backward, in);
   if (weight.device().is_meta()) {
-    // The libraries' layouts take hardly more than the weight itself; and the copies of a rest of
-    // rows, see multiply_rows.
+    // The libraries' layouts take hardly more than the weight itself; the copies of a rest of rows,
+    // see multiply_rows; and the rows widened, see operands_of.
     const int64_t rest = std::min(rows, kMostRest) * (depth_ + std::min(columns_, kPanelColumns));
-    memory_ = allocate_planned((few ? 0 : weight.numel()) * operand_bytes(precision) +
-                               rest * operand_bytes(Precision::kF32));
+    memory_ =
+        allocate_planned((few ? 0 : weight.numel()) * operand_bytes(operands_) +
+                         rest * operand_bytes(Precision::kF32) +
+                         (operands_ == precision ? 0 : rows * depth_) * operand_bytes(operands_));
     return;
   }
   tiles_ = kernels::amx_linear_fits(precision, depth_, columns_);

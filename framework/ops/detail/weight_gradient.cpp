@@ -250,8 +250,11 @@ float* floats(const std::shared_ptr<std::byte>& memory) {
   return reinterpret_cast<float*>(memory.get());
 }
 
-int64_t scratch(int64_t rows, int64_t outputs, int64_t inputs) {
-  const Plan plan(rows, outputs, inputs, 1);
+int64_t scratch(const kernels::WeightGradient& g) {
+#if HWY_TARGET == HWY_AVX3
+  if (amx_weight_gradient_fits(g)) return amx_scratch(g);
+#endif
+  const Plan plan(g.leaves.back(), g.outputs, g.inputs, 1);
   return (plan.kept().panels * plan.kept().panel_floats +
           plan.streamed().group * plan.streamed().panel_floats) *
          static_cast<int64_t>(sizeof(float));
@@ -332,8 +335,8 @@ void weight_gradient(const Cpu& on, const WeightGradient& gradient) {
   HWY_DYNAMIC_DISPATCH(weight_gradient)(on, gradient);
 }
 
-int64_t weight_gradient_scratch(int64_t rows, int64_t outputs, int64_t inputs) {
-  return HWY_DYNAMIC_DISPATCH(scratch)(rows, outputs, inputs);
+int64_t weight_gradient_scratch(const WeightGradient& gradient) {
+  return HWY_DYNAMIC_DISPATCH(scratch)(gradient);
 }
 
 }  // namespace kernels

@@ -29,7 +29,7 @@ struct WeightGradient {
 
 // dw = tree over leaves of dyᵀ · x, db = tree over leaves of the column sums of dy.
 void weight_gradient(const Cpu& on, const WeightGradient& gradient);
-// Bytes of memory that it takes meanwhile for so many rows.
-int64_t weight_gradient_scratch(int64_t rows, int64_t outputs, int64_t inputs);
+// Bytes of memory that it takes meanwhile on one thread, for dw; the data may be null.
+int64_t weight_gradient_scratch(const WeightGradient& gradient);
 
 }  // namespace heddle::kernels

@@ -82,9 +82,18 @@ void pack_x(const BFloat16* from, int64_t columns, std::span<const int64_t> leav
 
 struct AmxOperands {
   std::vector<int64_t> leaves;  // of the packed rows
-  const BFloat16* dy;           // as A
-  int64_t dy_stride;
-  const BFloat16* x;  // as B
+  int64_t dy_stride;            // rows begin in different sets of the cache
+  int64_t dy_size, x_size;
+  const BFloat16* dy = nullptr;  // as A
+  const BFloat16* x = nullptr;   // as B
+
+  explicit AmxOperands(const kernels::WeightGradient& g)
+      : leaves(padded_leaves(g.leaves)),
+        dy_stride(leaves.back() + kAmxDepth),
+        dy_size(g.outputs * dy_stride),
+        x_size(g.inputs * leaves.back()) {}
+
+  int64_t bytes() const { return (dy_size + x_size) * static_cast<int64_t>(sizeof(BFloat16)); }
 
   AmxA a(int64_t output) const { return {dy + output * dy_stride, dy_stride}; }
   AmxB b(int64_t input) const {
@@ -154,14 +163,18 @@ class BlockStream {
   bool aligned_;
 };
 
+// Levels of the tree of so many leaves, and the leaf at hand: blocks of dw, in bytes.
+int64_t merge_bytes(int64_t leaves, int64_t inputs) {
+  const int64_t levels = std::bit_width(static_cast<uint64_t>(leaves - 1));
+  return (levels + 1) * kAmxOutputs * inputs * static_cast<int64_t>(sizeof(float));
+}
+
 // A block of dw of several leaves: their sums are merged as they are made.
 void merge_block(const AmxOperands& operands, int64_t leaves, int64_t output, int64_t input,
                  int64_t inputs, float* to, int64_t stride) {
   const F d;
   const int64_t size = kAmxOutputs * inputs;
-  const int64_t levels = std::bit_width(static_cast<uint64_t>(leaves - 1));
-  const std::shared_ptr<std::byte> memory =
-      allocate((levels + 1) * size * static_cast<int64_t>(sizeof(float)));
+  const std::shared_ptr<std::byte> memory = allocate(merge_bytes(leaves, inputs));
   float* sum = reinterpret_cast<float*>(memory.get());
   const auto kept = [&](int level) { return sum + (level + 1) * size; };
   for (int64_t leaf = 0; leaf < leaves; ++leaf) {
@@ -182,15 +195,18 @@ bool amx_weight_gradient_fits(const kernels::WeightGradient& g) {
          amx_available();
 }
 
+int64_t amx_scratch(const kernels::WeightGradient& g) {
+  const auto leaves = static_cast<int64_t>(g.leaves.size()) - 1;
+  return AmxOperands(g).bytes() +
+         (leaves > 1 ? merge_bytes(leaves, std::min(kAmxInputs, g.inputs)) : 0);
+}
+
 void amx_make_dw(const Cpu& on, const kernels::WeightGradient& g) {
-  AmxOperands operands{.leaves = padded_leaves(g.leaves)};
+  AmxOperands operands(g);
   const int64_t depth = operands.leaves.back();
-  operands.dy_stride = depth + kAmxDepth;  // rows that begin in different sets of the cache
-  const int64_t dy_size = g.outputs * operands.dy_stride;
-  const std::shared_ptr<std::byte> memory =
-      allocate((dy_size + g.inputs * depth) * static_cast<int64_t>(sizeof(BFloat16)));
+  const std::shared_ptr<std::byte> memory = allocate(operands.bytes());
   auto* dy = reinterpret_cast<BFloat16*>(memory.get());
-  BFloat16* x = dy + dy_size;
+  BFloat16* x = dy + operands.dy_size;
   operands.dy = dy;
   operands.x = x;
   on.parallel_for((g.outputs + g.inputs) / kAmxColumns, [&](int64_t task) {

@@ -11,7 +11,8 @@
 
 #include "framework/comm/collectives.h"
 #include "framework/device/allocator.h"
-#include "framework/ops/packed_weight.h"
+#include "framework/ops/cast.h"
+#include "framework/ops/linear.h"
 #include "framework/ops/precision_speed.h"
 #include "framework/parallel/tree_reduce.h"
 #include "trainer/metrics/text_table.h"
@@ -70,17 +71,8 @@ ProductLimit product_limit(Communicator& world, const Device& device, const Laye
                            int64_t rows, Precision precision) {
   const PackedWeight weight = PackedWeight::forward(
       filled({layer.columns, layer.depth}, 0.01f, device), PackedWeight::kManyRows, precision);
-  const Cpu on{device.pool()};
-  const Tensor x = filled({rows, layer.depth}, 0.5f, device);
-  const Tensor y = Tensor::empty({rows, layer.columns}, DType::kF32, device);
-  const std::vector<BFloat16> half(static_cast<size_t>(x.numel()), BFloat16{0x3f00});
-  const double seconds = mean_seconds(world, [&] {
-    if (precision == Precision::kF32) {
-      weight.multiply(on, x.data<float>(), rows, y.data<float>());
-    } else {
-      weight.multiply(on, half.data(), rows, [](const kernels::RowBlock&, int64_t, int64_t) {});
-    }
-  });
+  const Tensor x = cast(filled({rows, layer.depth}, 0.5f, device), activation_type(precision));
+  const double seconds = mean_seconds(world, [&] { linear(x, weight, Tensor()); });
   const double flops = 2.0 * static_cast<double>(rows) * static_cast<double>(layer.depth) *
                        static_cast<double>(layer.columns);
   return {layer.name, rows, layer.depth, layer.columns, precision, flops / seconds};

@@ -12,6 +12,7 @@ namespace heddle {
 
 struct Work {
   double product_flops = 0;    // of matrix products with weights: 2 a multiply-add
+  double weights = 0;          // elements of the weights of these products
   double attention_flops = 0;  // of scores, and of sums weighted by them
   double element_bytes = 0;    // written by what works element by element or row by row
   double sum_bytes = 0;        // of sums over a tensor group, on each rank
@@ -20,6 +21,7 @@ struct Work {
 
   Work& operator+=(const Work& other) {
     product_flops += other.product_flops;
+    weights += other.weights;
     attention_flops += other.attention_flops;
     element_bytes += other.element_bytes;
     sum_bytes += other.sum_bytes;

@@ -26,6 +26,7 @@ void count_product(const Tensor& x, int64_t depth, int64_t columns, int64_t weig
   const auto d = static_cast<double>(depth);
   const auto c = static_cast<double>(columns);
   count_work({.product_flops = 2 * r * d * c,
+              .weights = d * c,
               .moved_bytes = r * (d + c) * static_cast<double>(size_of(x.dtype())) +
                              d * c * static_cast<double>(weight_bytes)});
 }

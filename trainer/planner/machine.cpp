@@ -107,8 +107,10 @@ Machine read_cluster(FileSystem& files, const std::string& path) {
   m.ranks_per_node = c.ranks_per_node;
   m.memory = c.memory.bytes;
   m.product_rate = c.matrix_tflops * 1e12;
+  m.weight_rate = c.memory_gb_per_s * 1e9 / sizeof(float);
   m.attention_rate = c.attention_tflops * 1e12;
   m.element_rate = c.memory_gb_per_s * 1e9 / kMovedPerWritten;
+  m.norm_rate = c.memory_gb_per_s * 1e9 / sizeof(float);
   m.update_rate = c.memory_gb_per_s * 1e9 / kUpdateBytes;
   m.stream_rate = c.memory_gb_per_s * 1e9;
   m.in_node = c.in_node;

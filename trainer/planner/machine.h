@@ -88,9 +88,11 @@ struct Machine {
   int64_t cores = 0;              // of a node, that its ranks share; 0: a device each
 
   // Of a rank, or of one core where there are cores.
-  double product_rate = 0;    // FLOP/s
+  double product_rate = 0;    // FLOP/s of a product of many rows
+  double weight_rate = 0;     // elements in a second: what a product's weight costs for any rows
   double attention_rate = 0;  // FLOP/s
   double element_rate = 0;    // bytes written by row-wise ops in a second
+  double norm_rate = 0;       // elements in a second, of the gradient's norm
   double update_rate = 0;     // elements in a second, of the optimizer
   double stream_rate = 0;     // bytes moved in a second by plain additions
   // What all cores together reach, as a multiple of one core: in products, and in what memory

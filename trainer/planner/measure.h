@@ -1,6 +1,7 @@
-// What this machine can do, measured in a second or two with the ops that training uses, at the
-// sizes of the model: rates of matrix products, attention, row-wise ops, the optimizer and sums in
-// shared memory. Kept in a file under the processor's name, since it is the same the next time.
+// What this machine can do, measured in a few seconds with the ops that training uses, at the sizes
+// of the model and on more memory than caches keep from forward to backward: rates of matrix
+// products, attention, row-wise ops, the optimizer and sums in shared memory. Kept in a file under
+// the processor's name, since it is the same the next time.
 //
 //   const Machine machine = this_machine(files, default_cache_file(), "AMD EPYC 9354P",
 //                                        shape_of(model, step));
@@ -8,6 +9,7 @@
 
 #include <string>
 
+#include "framework/core/precision.h"
 #include "framework/io/file_system.h"
 #include "models/config.h"
 #include "trainer/planner/machine.h"
@@ -20,9 +22,11 @@ struct MeasuredShape {
   int64_t hidden = 0;
   int64_t intermediate = 0;
   int64_t heads = 0;
-  int64_t rows = 0;    // tokens at a time
+  int64_t rows = 0;    // tokens at a time, 4 at least
+  int64_t leaves = 1;  // that the rows are cut into
   int64_t length = 0;  // of a sequence
   bool dropout = false;
+  Precision precision = Precision::kF32;
 
   // The key of a measurement in the file.
   std::string text() const;

@@ -70,6 +70,7 @@ int64_t run_pass(const Classifier& model, Problem problem, const StepPlan::Pass&
 
 void scale(Work& work, double by) {
   work.product_flops *= by;
+  work.weights *= by;
   work.attention_flops *= by;
   work.element_bytes *= by;
   work.sum_bytes *= by;
@@ -82,11 +83,14 @@ void make_variables(const ParameterArena& arena, RankPlan& plan) {
     Parameter& parameter = *entry.parameter;
     plan.parameters += entry.numel;
     if (!parameter.trainable) continue;
-    plan.updated += (entry.numel + 15) / 16 * 16;
-    if (parameter.row_sparse)
+    const int64_t elements = (entry.numel + 15) / 16 * 16;
+    plan.updated += elements;
+    if (parameter.row_sparse) {
+      plan.sparse += elements;
       plan.sparse_width = parameter.shape()[1];
-    else
-      plan.trained += (entry.numel + 15) / 16 * 16;
+    } else {
+      plan.trained += elements;
+    }
     parameter.value = variable(parameter.value);
   }
 }
@@ -107,6 +111,14 @@ void free_slots(const ParameterArena& arena) {
 int64_t states_of(const OptimizerConfig& optimizer) {
   if (optimizer.name == "adamw") return 2;
   return optimizer.momentum > 0 ? 1 : 0;
+}
+
+// Elements that the optimizer goes through in a step. AdamW leaves rows of the vocabulary that are
+// not read as they are, unless they are gathered; no two tokens are taken to be the same.
+int64_t elements_of_update(const RankPlan& plan, const MeshPlan& mesh, const StepPlan& step,
+                           const OptimizerConfig& optimizer) {
+  if (optimizer.name != "adamw" || mesh.zero > 0) return plan.updated;
+  return plan.updated - plan.sparse + std::min(plan.sparse, step.batch_tokens * plan.sparse_width);
 }
 
 // Messages of the sum over data-parallel ranks: half a slice across nodes; and rows of the
@@ -255,6 +267,7 @@ RankPlan RankPlanner::plan(const MeshPlan& mesh, const StepPlan& step, int64_t r
   if (same == runs_.end()) runs_.push_back({mesh.tensor, mesh.parts, step.passes, plan});
   if (mesh.zero > 0) plan.updated = (plan.updated + mesh.data - 1) / mesh.data;
   plan.bytes.optimizer = states_of(config_.optimizer) * plan.updated * int64_t{sizeof(float)};
+  plan.stepped = elements_of_update(plan, mesh, step, config_.optimizer);
   plan.bytes.communication = message_bytes(plan, mesh, step, model_.vocabulary, ranks_per_node);
   return plan;
 }

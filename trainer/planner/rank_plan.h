@@ -71,8 +71,10 @@ struct RankPlan {
   Work work;                 // of a step
   int64_t parameters = 0;    // elements on this rank
   int64_t trained = 0;       // of these, with a dense gradient that the ranks add
-  int64_t sparse_width = 0;  // of the vocabulary's rows, whose gradients are added apart
-  int64_t updated = 0;       // elements that this rank's optimizer updates
+  int64_t sparse = 0;        // of the vocabulary, whose rows' gradients are added apart
+  int64_t sparse_width = 0;  // of these rows
+  int64_t updated = 0;       // elements whose state this rank's optimizer has
+  int64_t stepped = 0;       // elements that it goes through in a step
   int64_t passes = 0;
   int64_t tokens = 0;
 };

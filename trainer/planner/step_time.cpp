@@ -60,7 +60,8 @@ StepTime step_time(const Machine& machine, const RankPlan& plan, const MeshPlan&
   const auto sparse = static_cast<double>(plan.tokens * plan.sparse_width);
 
   StepTime time;
-  time.products = plan.work.product_flops / (machine.product_rate * cores);
+  time.products = plan.work.product_flops / (machine.product_rate * cores) +
+                  plan.work.weights / (machine.weight_rate * streams);
   time.attention = plan.work.attention_flops / (machine.attention_rate * cores);
   // Rows of the vocabulary are gathered, sorted and merged.
   time.elements =
@@ -85,9 +86,9 @@ StepTime step_time(const Machine& machine, const RankPlan& plan, const MeshPlan&
     time.gradients += static_cast<double>(plan.passes) * 5 * trained * float_bytes /
                       (machine.stream_rate * streams);
   }
-  const double norm = trained * float_bytes / static_cast<double>(mesh.data);
-  time.update = norm / (machine.stream_rate * streams) +
-                static_cast<double>(plan.updated) / (machine.update_rate * streams);
+  const double norm = trained / static_cast<double>(mesh.data);
+  time.update = norm / (machine.norm_rate * streams) +
+                static_cast<double>(plan.stepped) / (machine.update_rate * streams);
   // Under ZeRO-1 the updated weights are gathered: half of a sum.
   if (mesh.zero > 0) {
     time.update += all_reduce_seconds(machine, static_cast<double>(plan.parameters) * float_bytes,

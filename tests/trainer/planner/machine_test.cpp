@@ -90,8 +90,10 @@ TEST(Measure, ThisMachineIsMeasuredOnceAndKept) {
   const Machine first = this_machine(files, cache, "a processor", shape);
   EXPECT_TRUE(first.measured);
   EXPECT_GT(first.product_rate, 1e7);
+  EXPECT_GT(first.weight_rate, 1e6);
   EXPECT_GT(first.attention_rate, 1e6);
   EXPECT_GT(first.element_rate, 1e6);
+  EXPECT_GT(first.norm_rate, 1e6);
   EXPECT_GT(first.update_rate, 1e6);
   EXPECT_GT(first.in_node.gb_per_s, 0.1);
   EXPECT_GE(first.memory_scaling, 1);
@@ -116,8 +118,12 @@ TEST(Measure, LargeModelsAreMeasuredInTheirProportions) {
   EXPECT_EQ(shape.hidden, 1024);
   EXPECT_EQ(shape.heads, 8);
   EXPECT_EQ(shape.intermediate, 4096);
-  EXPECT_EQ(shape.rows, 512);
+  EXPECT_EQ(shape.rows, 1024);
+  EXPECT_EQ(shape.leaves, 1);
   EXPECT_EQ(shape.length, 128);
+  EXPECT_EQ(shape.precision, Precision::kF32);
+  model.precision = Precision::kBF16;
+  EXPECT_NE(shape_of(model, step).text(), shape.text());
 }
 
 }  // namespace

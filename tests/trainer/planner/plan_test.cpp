@@ -16,7 +16,9 @@ Machine a_machine() {
   m.ranks_per_node = 8;
   m.memory = int64_t{1} << 30;
   m.product_rate = m.attention_rate = 1e11;
+  m.weight_rate = 1e10;
   m.element_rate = 1e10;
+  m.norm_rate = 1e10;
   m.update_rate = 1e9;
   m.stream_rate = 3e10;
   m.in_node = {.gb_per_s = 10, .latency_us = 5, .collective = "shared_memory"};

@@ -76,6 +76,8 @@ TEST(RankPlan, ProductsAreThreeTimesTheForwardPass) {
   const double layer = 4 * 64 * 64 + 2 * 64 * 256;
   const double head = 32 * (64.0 * 64 + 64 * 3);
   EXPECT_NEAR(work.product_flops, 6 * (3 * tokens * layer + head), 1e-6 * work.product_flops);
+  // Forward, and a gradient of each operand.
+  EXPECT_DOUBLE_EQ(work.weights, 3 * (3 * layer + 64 * 64 + 64 * 3));
   EXPECT_DOUBLE_EQ(work.attention_flops, 3.0 * 14 * tokens * 20 * 64);
   EXPECT_GT(work.element_bytes, 3 * 8 * tokens * 64 * 4);
 }
@@ -149,6 +151,19 @@ TEST(RankPlan, ZeroSharesTheOptimizersState) {
   EXPECT_NEAR(static_cast<double>(shared.bytes.optimizer),
               static_cast<double>(plain.bytes.optimizer) / 4, 64);
   EXPECT_EQ(shared.bytes.parameters, plain.bytes.parameters);
+}
+
+TEST(RankPlan, AdamWGoesThroughRowsOfTheVocabularyThatAreRead) {
+  Config config = small_config();
+  const StepPlan step = plan_step(config, 1, std::vector<int64_t>(32, 20));
+  const RankPlan plan = plan_rank(config, small_model(), {}, step, 1);
+  EXPECT_EQ(plan.updated - plan.stepped, (1000 - 32 * 20) * 64);
+  // Under ZeRO-1 all rows are gathered; SGD moves all.
+  const RankPlan shared = plan_rank(config, small_model(), {.data = 2, .zero = 1}, step, 2);
+  EXPECT_EQ(shared.stepped, shared.updated);
+  config.optimizer.name = "sgd";
+  const RankPlan sgd = plan_rank(config, small_model(), {}, step, 1);
+  EXPECT_EQ(sgd.stepped, sgd.updated);
 }
 
 TEST(RankPlan, TheHeadAloneNeedsNoActivationsOfTheEncoder) {

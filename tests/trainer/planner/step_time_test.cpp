@@ -11,8 +11,10 @@ Machine eight_devices() {
   m.ranks_per_node = 8;
   m.memory = int64_t{80} << 30;
   m.product_rate = 1e14;
+  m.weight_rate = 1e12;
   m.attention_rate = 1e13;
   m.element_rate = 1e12;
+  m.norm_rate = 7.5e11;
   m.update_rate = 1e11;
   m.stream_rate = 3e12;
   m.in_node = {.gb_per_s = 100, .latency_us = 2, .collective = "ring"};
@@ -35,17 +37,18 @@ TEST(AllReduce, CostsWhatTheModelOfTheCollectiveSays) {
 
 TEST(StepTime, TermsAreWorkOverRates) {
   RankPlan plan;
-  plan.work = {.product_flops = 1e14, .attention_flops = 1e12, .element_bytes = 1e11};
-  plan.updated = 1'000'000'000;
+  plan.work = {
+      .product_flops = 1e14, .weights = 2e11, .attention_flops = 1e12, .element_bytes = 1e11};
+  plan.stepped = 1'000'000'000;
   plan.trained = 1'000'000'000;
   plan.parameters = 1'000'000'000;
   const StepTime one = step_time(eight_devices(), plan, {});
-  EXPECT_DOUBLE_EQ(one.products, 1);
+  EXPECT_DOUBLE_EQ(one.products, 1.2);
   EXPECT_DOUBLE_EQ(one.attention, 0.1);
   EXPECT_DOUBLE_EQ(one.elements, 0.1);
   EXPECT_EQ(one.gradients, 0);
   EXPECT_GT(one.update, 0.01);
-  EXPECT_NEAR(one.total(), 1.2, 0.02);
+  EXPECT_NEAR(one.total(), 1.4, 0.02);
   const StepTime eight = step_time(eight_devices(), plan, {.data = 8});
   EXPECT_GT(eight.gradients, 0.07);
   const StepTime sharded = step_time(eight_devices(), plan, {.data = 8, .zero = 1});

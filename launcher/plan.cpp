@@ -39,7 +39,7 @@ ExitCode plan_verb(Session& session, const Options& options) {
       options.cluster.empty()
           ? this_machine(files, default_cache_file(), processor_name(),
                          shape_of(input.model, plan_step(config, 1, input.lengths)))
-          : read_cluster(files, options.cluster);
+          : read_cluster(files, options.cluster, input.model.precision);
   const Plan plan = make_plan(std::move(input), machine, wanted);
   session.print(plan_table(plan));
   if (!options.json.empty()) {

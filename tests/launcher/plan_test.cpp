@@ -55,23 +55,24 @@ Json memory_of(const std::string& run) {
 struct Parallel {
   int tensor = 1, zero = 0;
   bool sequence = false;
+  std::string precision = "f32";
 };
 
 void expect_as_planned(const Shape& shape, int ranks, const Parallel& parallel = {}) {
-  const auto& [tensor, zero, sequence] = parallel;
-  const std::string run =
-      tiny_model() / fmt::format("{}-{}-{}-{}-{}", shape.name, ranks, tensor, zero, sequence);
+  const auto& [tensor, zero, sequence, precision] = parallel;
+  const std::string run = tiny_model() / fmt::format("{}-{}-{}-{}-{}-{}", shape.name, ranks, tensor,
+                                                     zero, sequence, precision);
   const std::string config = config_of(shape, run);
   const std::string json = run + "-plan.json";
   const Outcome planned =
       run_heddle(fmt::format("plan {} --ranks {} --cluster {}/configs/clusters/h100_node.yaml "
-                             "--json {} --set parallel.sequence={}",
-                             config, ranks, HEDDLE_SOURCE_DIR, json, sequence));
+                             "--json {} --set parallel.sequence={} --set precision={}",
+                             config, ranks, HEDDLE_SOURCE_DIR, json, sequence, precision));
   ASSERT_EQ(planned.code, 0) << planned.err;
   const Outcome trained =
       run_heddle(fmt::format("train {} --set parallel.tensor={} --set parallel.zero={} "
-                             "--set parallel.sequence={}",
-                             config, tensor, zero, sequence),
+                             "--set parallel.sequence={} --set precision={}",
+                             config, tensor, zero, sequence, precision),
                  {.ranks = ranks});
   ASSERT_EQ(trained.code, 0) << trained.err;
   EXPECT_NE(trained.err.find("by plan, of a rank, "), std::string::npos) << trained.err;
@@ -123,6 +124,11 @@ TEST(PlanAgainstRun, BytesOfASplitStream) {
   expect_as_planned(kTinyShape, 2, {.tensor = 2, .sequence = true});
   expect_as_planned(kMiniLm, 2, {.tensor = 2, .sequence = true});
   expect_as_planned(kMiniLm, 4, {.tensor = 4, .sequence = true});
+}
+
+TEST(PlanAgainstRun, BytesInBf16) {
+  expect_as_planned(kMiniLm, 1, {.precision = "bf16"});
+  expect_as_planned(kMiniLm, 2, {.zero = 1, .precision = "bf16"});
 }
 
 TEST(Plan, ModelsFarBeyondThisMachineTakeSeconds) {

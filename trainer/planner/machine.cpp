@@ -90,7 +90,7 @@ int64_t Machine::memory_of_rank(int64_t ranks) const {
   return memory.value_or(node_memory / std::max<int64_t>(1, std::min(ranks, ranks_per_node)));
 }
 
-Machine read_cluster(FileSystem& files, const std::string& path) {
+Machine read_cluster(FileSystem& files, const std::string& path, Precision precision) {
   const YamlNode root = parse_yaml(read_file(files, path, kMaximumBytes), path);
   Problems problems(path);
   ClusterConfig c;
@@ -100,6 +100,17 @@ Machine read_cluster(FileSystem& files, const std::string& path) {
     problems.add_at("nodes",
                     fmt::format("'nodes' is {}, but there is no 'network' between them", c.nodes));
     problems.throw_if_any();
+  }
+  if (precision == Precision::kBF16) {
+    if (!c.bf16) {
+      throw Error(
+          ExitCode::kInput,
+          fmt::format("{}: the run is in bf16, but there is no 'bf16' with its rates", path),
+          "add bf16: {matrix_tflops: …, attention_tflops: …}, or plan with "
+          "--set precision=f32");
+    }
+    c.matrix_tflops = c.bf16->matrix_tflops;
+    c.attention_tflops = c.bf16->attention_tflops;
   }
   Machine m;
   m.name = c.name;

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "framework/core/precision.h"
 #include "framework/io/file_system.h"
 #include "trainer/config/field.h"
 
@@ -45,6 +46,21 @@ struct LinkConfig {
   bool operator==(const LinkConfig&) const = default;
 };
 
+// Rates in bf16.
+struct Bf16Config {
+  double matrix_tflops = 1;
+  double attention_tflops = 1;
+
+  template <class F>
+  void visit(F& f) {
+    f("matrix_tflops", matrix_tflops,
+      Field("as matrix_tflops, with operands in bf16").above(0).unit("TFLOP/s").required());
+    f("attention_tflops", attention_tflops,
+      Field("as attention_tflops, with operands in bf16").above(0).unit("TFLOP/s").required());
+  }
+  bool operator==(const Bf16Config&) const = default;
+};
+
 struct ClusterConfig {
   std::string name;
   std::int64_t nodes = 1;
@@ -52,6 +68,7 @@ struct ClusterConfig {
   ByteSize memory;
   double matrix_tflops = 1;
   double attention_tflops = 1;
+  std::optional<Bf16Config> bf16;
   double memory_gb_per_s = 100;
   LinkConfig in_node;
   std::optional<LinkConfig> network;
@@ -70,6 +87,7 @@ struct ClusterConfig {
           .required());
     f("attention_tflops", attention_tflops,
       Field("what a rank reaches in attention").above(0).unit("TFLOP/s").required());
+    f("bf16", bf16, Field("the same for runs with precision: bf16; ~: none are planned"));
     f("memory_gb_per_s", memory_gb_per_s,
       Field("what a rank reads and writes of its memory").above(0).unit("GB/s").required());
     f("in_node", in_node, "between the ranks of a node");
@@ -105,8 +123,10 @@ struct Machine {
   int64_t memory_of_rank(int64_t ranks) const;
 };
 
-// Throws Error(kInput) with file and line for what is wrong in it.
-Machine read_cluster(FileSystem& files, const std::string& path);
+// Its rates in f32 or bf16. Throws Error(kInput) with file and line for what is wrong in it, and if
+// it has no rates in bf16 but they are asked for.
+Machine read_cluster(FileSystem& files, const std::string& path,
+                     Precision precision = Precision::kF32);
 
 // Every key of a cluster's file, its unit and meaning.
 std::string describe_cluster();

@@ -104,6 +104,10 @@ PlannedMesh plan_mesh(const PlanInput& input, const Machine& machine, const Mesh
   if (const int64_t there = machine.nodes * machine.ranks_per_node; mesh.ranks() > there) {
     planned.obstacle = fmt::format("the machine has {} ranks", there);
   }
+  if (mesh.parts > 1 && input.model.precision != Precision::kF32) {
+    planned.obstacle =
+        fmt::format("precision {} of a model in slices: not yet", name_of(input.model.precision));
+  }
   if (canonical(input.config)) {
     if (!is_power_of_two(mesh.data)) {
       planned.obstacle = "canonical arithmetic takes powers of two; set numerics.mode: fast";

@@ -19,11 +19,11 @@ in_node: {gb_per_s: 100, latency_us: 2, collective: ring}
 network: {gb_per_s: 10, latency_us: 20}
 )";
 
-Caught read(const std::string& text) {
+Caught read(const std::string& text, Precision precision = Precision::kF32) {
   const Scratch scratch;
   const std::string path = scratch.write("cluster.yaml", text);
   PosixFileSystem files;
-  return caught([&] { (void)read_cluster(files, path); });
+  return caught([&] { (void)read_cluster(files, path, precision); });
 }
 
 TEST(ByteSize, ReadsWhatPeopleWrite) {
@@ -48,6 +48,20 @@ TEST(Cluster, AFileBecomesRates) {
   EXPECT_DOUBLE_EQ(m.update_rate, 1e10);  // 28 bytes an element
   EXPECT_EQ(m.network.collective, "halving");
   EXPECT_FALSE(m.measured);
+}
+
+TEST(Cluster, RatesInBf16HaveTheirOwnLines) {
+  const Scratch scratch;
+  PosixFileSystem files;
+  const std::string both = scratch.write(
+      "c.yaml", std::string(kGood) + "bf16: {matrix_tflops: 25, attention_tflops: 3}\n");
+  const Machine m = read_cluster(files, both, Precision::kBF16);
+  EXPECT_DOUBLE_EQ(m.product_rate, 2.5e13);
+  EXPECT_DOUBLE_EQ(m.attention_rate, 3e12);
+  EXPECT_DOUBLE_EQ(read_cluster(files, both).product_rate, 1e13);
+  const Caught without = read(kGood, Precision::kBF16);
+  EXPECT_TRUE(has(without.what, "cluster.yaml: the run is in bf16, but there is no 'bf16'"));
+  EXPECT_EQ(without.code, ExitCode::kInput);
 }
 
 TEST(Cluster, TheExamplesAreGood) {

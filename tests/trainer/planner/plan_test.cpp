@@ -115,6 +115,14 @@ TEST(Plan, MoreRanksThanLeavesNeedMoreLeaves) {
   EXPECT_TRUE(found);
 }
 
+TEST(Plan, SlicesOfAModelAreInF32) {
+  const Plan plan = make_plan(tiny_input({"precision=bf16"}), a_machine(), {.ranks = {2}});
+  for (const PlannedMesh& mesh : plan.meshes) {
+    EXPECT_EQ(mesh.obstacle,
+              mesh.mesh.tensor > 1 ? "precision bf16 of a model in slices: not yet" : "");
+  }
+}
+
 TEST(Plan, JsonHoldsEveryTerm) {
   const Json json = to_json(make_plan(tiny_input(), a_machine(), {.ranks = {1}}));
   const Json& mesh = json["meshes"][0];

@@ -70,19 +70,20 @@ PackedWeight::PackedWeight(const Tensor& weight, bool backward, int64_t rows, Pr
   const int64_t in = weight.dim(1);
   depth_ = backward ? out : in;
   columns_ = backward ? in : out;
+  tiles_ = kernels::amx_linear_fits(precision, depth_, columns_);
+  if (tiles_ || kernels::Gemm::has(precision)) operands_ = precision;
   const bool few = precision == Precision::kF32 && rows <= most_plain_rows(backward, in);
   if (weight.device().is_meta()) {
     // The libraries' layouts take hardly more than the weight itself; the copies of a rest of rows,
     // see multiply_rows; and the rows widened, see operands_of.
     const int64_t rest = std::min(rows, kMostRest) * (depth_ + std::min(columns_, kPanelColumns));
-    memory_ =
-        allocate_planned((few ? 0 : weight.numel()) * operand_bytes(operands_) +
-                         rest * operand_bytes(Precision::kF32) +
-                         (operands_ == precision ? 0 : rows * depth_) * operand_bytes(operands_));
+    const int64_t scratch =
+        tiles_ ? kernels::amx_linear_scratch(precision, rows, depth_)
+               : rest * operand_bytes(Precision::kF32) +
+                     (operands_ == precision ? 0 : rows * depth_) * operand_bytes(operands_);
+    memory_ = allocate_planned((few ? 0 : weight.numel()) * operand_bytes(operands_) + scratch);
     return;
   }
-  tiles_ = kernels::amx_linear_fits(precision, depth_, columns_);
-  if (tiles_ || kernels::Gemm::has(precision)) operands_ = precision;
   for (int64_t column = 0; column < columns_; column += kPanelColumns) {
     const int64_t width = std::min(kPanelColumns, columns_ - column);
     Panel& panel = panels_.emplace_back();

@@ -133,7 +133,9 @@ void amx_linear_of(const kernels::AmxLinear& layer) {
   const auto* packed = static_cast<const std::byte*>(layer.packed);
   // Rows that do not fill their tiles are copied, with zeros behind them.
   std::shared_ptr<std::byte> copy;
-  if (layer.rows % kAmxRows > 0) copy = allocate(kBlockRows * row_bytes);
+  const int64_t scratch = kernels::amx_linear_scratch(kInt8 ? Precision::kInt8 : Precision::kBF16,
+                                                      layer.rows, layer.depth);
+  if (scratch > 0) copy = allocate(scratch);
   alignas(64) float products[2][kBlockRows * kBlockColumns];
   int turn = 0;
   Unfinished before;
@@ -210,6 +212,10 @@ bool amx_linear_fits(Precision operands, int64_t depth, int64_t columns) {
   const int64_t step = operands == Precision::kInt8 ? 64 : kAmxDepth;
   return operands != Precision::kF32 && depth % step == 0 && columns % (2 * kAmxColumns) == 0 &&
          amx_available();
+}
+
+int64_t amx_linear_scratch(Precision operands, int64_t rows, int64_t depth) {
+  return rows % kAmxRows == 0 ? 0 : 2 * kAmxRows * depth * operand_bytes(operands);
 }
 
 void amx_pack_forward(const float* weight, int64_t depth, int64_t columns, BFloat16* packed) {

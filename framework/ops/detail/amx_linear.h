@@ -41,6 +41,9 @@ struct AmxLinear {
   BFloat16Block to;
 };
 
+// Bytes that amx_linear() takes meanwhile.
+int64_t amx_linear_scratch(Precision operands, int64_t rows, int64_t depth);
+
 // to = activation(x · packed + bias), rounded once. Errors of activations: activation.h.
 void amx_linear(const AmxLinear& layer);
 

@@ -1,5 +1,7 @@
 // heddle bench MODEL DATA: how fast a model is in each precision on this machine, and what it
 // changes. heddle bench: what the machine can do.
+#include <unistd.h>
+
 #include <memory>
 
 #include "launcher/input_options.h"
@@ -20,12 +22,26 @@ struct Options {
   std::string json;
 };
 
+// Why a plan for this node could not go by what these ranks reach; "" if it can.
+std::string why_not_kept(Session& session) {
+  Communicator& world = session.world();
+  if (world.split_by_node()->size() < world.size()) return "the ranks are on several nodes";
+  const int64_t cores = sysconf(_SC_NPROCESSORS_ONLN);
+  return world.size() * session.pool().threads() > cores ? "there are more threads than cores" : "";
+}
+
 ExitCode bench_machine(Session& session, const std::string& json) {
+  if (!json.empty()) require_output(json, {});
+  const std::string why_not = why_not_kept(session);
   const MachineLimits limits = measure_limits(session.world(), session.device());
   if (!session.root()) return ExitCode::kDone;
   session.print(limits_table(limits));
   if (!json.empty()) {
     write_file_atomically(session.files(), json, dump_json(to_json(limits), 2) + "\n");
+  }
+  if (!why_not.empty()) {
+    session.note(fmt::format("not kept: {}", why_not));
+    return ExitCode::kDone;
   }
   const std::string kept = default_cache_file();
   if (kept.empty()) {

@@ -54,6 +54,7 @@ void ProfiledRun::finish() {
   const auto limits =
       kept_limits(session_.files(), default_cache_file(), processor_name(), world.size(), threads);
   fmt::print(stderr, "\n{}", profile_tables(totals, limits));
+  require_no_other_file(session_.files(), path_);
   write_file_atomically(session_.files(), path_, trace);
   const std::string left_out =
       totals.left_out > 0 ? fmt::format(", without the last {} spans", totals.left_out) : "";

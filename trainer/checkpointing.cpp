@@ -84,10 +84,12 @@ std::string way_out(FileSystem& files, const std::string& path) {
 std::unique_ptr<Checkpoint> open_checkpoint(FileSystem& files, const std::string& path,
                                             CheckpointReader::Need need) {
   try {
+    if (need == CheckpointReader::Need::kEverything) {
+      return std::make_unique<Checkpoint>(files, path, Verify::kAtOpen);
+    }
     auto checkpoint = std::make_unique<Checkpoint>(files, path, Verify::kOnUse);
     for (const auto& [name, tensor] : checkpoint->tensors()) {
-      const bool is_state = name.starts_with(kOptimizerPrefix);
-      if (!is_state || need == CheckpointReader::Need::kEverything) checkpoint->verify(name);
+      if (!name.starts_with(kOptimizerPrefix)) checkpoint->verify(name);
     }
     return checkpoint;
   } catch (const UnknownVersion&) {

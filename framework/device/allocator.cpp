@@ -228,9 +228,11 @@ class MemoryPool {
 
 namespace {
 
-std::string in_mib(int64_t bytes) {
+std::string in_words(int64_t bytes) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.1f MiB", static_cast<double>(bytes) / (1 << 20));
+  const bool few = bytes < 1 << 20;
+  std::snprintf(text, sizeof text, few ? "%.1f KiB" : "%.1f MiB",
+                static_cast<double>(bytes) / (few ? 1 << 10 : 1 << 20));
   return text;
 }
 
@@ -243,11 +245,11 @@ MemoryPool& real_pool() {
 }  // namespace
 
 OutOfMemory::OutOfMemory(int64_t asked)
-    : text_("out of memory: the system has no " + in_mib(asked) + " more") {}
+    : text_("out of memory: the system has no " + in_words(asked) + " more") {}
 
 MemoryLimitReached::MemoryLimitReached(int64_t asked, int64_t in_use, int64_t limit)
-    : OutOfMemory("out of memory: " + in_mib(asked) + " more were asked for with " +
-                  in_mib(in_use) + " in use. The limit is " + in_mib(limit)) {}
+    : OutOfMemory("out of memory: " + in_words(asked) + " more were asked for with " +
+                  in_words(in_use) + " in use. The limit is " + in_words(limit)) {}
 
 void set_memory_limit(int64_t bytes) {
   real_pool().set_limit(bytes);

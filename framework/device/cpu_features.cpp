@@ -62,9 +62,9 @@ Leaf avx512_leaf(uint64_t state) {
 constexpr uint64_t kAvx512State = 1u << 1 | 1u << 2 | 7u << 5;  // SSE AVX AVX-512
 constexpr uint64_t kAmxState = 3u << 17;
 
-bool processor_has_amx_bf16() {
-  constexpr uint32_t kAmx = 1u << 22 | 1u << 24;  // 7: edx, BF16 TILE
-  constexpr uint32_t kAvx512Bf16 = 1u << 5;       // 7.1: eax
+bool processor_has_amx() {
+  constexpr uint32_t kAmx = 1u << 22 | 1u << 24 | 1u << 25;  // 7: edx, BF16 TILE INT8
+  constexpr uint32_t kAvx512Bf16 = 1u << 5;                  // 7.1: eax
   Leaf leaf = avx512_leaf(kAvx512State | kAmxState);
   if (!has_bits(leaf.edx, kAmx) || leaf.eax < 1) return false;
   return __get_cpuid_count(7, 1, &leaf.eax, &leaf.ebx, &leaf.ecx, &leaf.edx) &&
@@ -78,7 +78,7 @@ bool processor_has_avx512_vnni() {
 
 #else
 
-bool processor_has_amx_bf16() {
+bool processor_has_amx() {
   return false;
 }
 
@@ -104,8 +104,8 @@ Isa max_isa() {
   return isa;
 }
 
-bool has_amx_bf16() {
-  static const bool processor_has = processor_has_amx_bf16();
+bool has_amx() {
+  static const bool processor_has = processor_has_amx();
   return max_isa() >= Isa::kAmx && processor_has;
 }
 

@@ -24,9 +24,9 @@ Isa isa_from_name(const char* name);
 // The cap of this process. Throws as isa_from_name() does.
 Isa max_isa();
 
-// AMX's tiles of bf16 and AVX-512 with its bf16 conversions: the processor has them, and the cap
-// allows them. Whether this process may use tiles is another question (ops/detail/amx.h).
-bool has_amx_bf16();
+// AMX's tiles of bf16 and int8, and AVX-512 with its bf16 conversions: the processor has them, and
+// the cap allows them. Whether this process may use tiles is another question (ops/detail/amx.h).
+bool has_amx();
 
 // AVX-512 with products of four 8-bit numbers at a time: the processor has them, and the cap allows
 // them.

@@ -191,7 +191,8 @@ void ProfiledSpan::end() {
   total.work += work_;
   if (log.state->events.fetch_add(1, std::memory_order_relaxed) >= log.state->most_events) return;
   if (log.chunks.empty() || log.chunks.back().size() == kChunk) {
-    log.chunks.emplace_back().reserve(kChunk);
+    const bool is_first = log.chunks.empty();  // perhaps of a thread that lives for one span
+    log.chunks.emplace_back().reserve(is_first ? 0 : kChunk);
   }
   log.chunks.back().push_back({.key = key_,
                                .begin = begin_,

@@ -47,7 +47,7 @@ class Checkpoint {
   // Verifies the files that hold a tensor, unless that is done.
   void verify(const std::string& name) const;
   // The elements of a box as they lie in a file, mapped as long as they are held (file_system.h);
-  // null if they do not all lie together in one.
+  // null if they do not all lie together in one, or are not aligned.
   std::shared_ptr<const std::byte> hold(const std::string& name, const Box& box) const;
   // What `CheckpointWriter::add_text` wrote.
   std::string text(const std::string& name) const;

@@ -53,10 +53,12 @@ std::shared_ptr<const std::byte> Hdf5Reader::hold(const std::string& name, const
   if (runs != 1) return nullptr;
   const Hdf5Dataset& dataset = at(name);
   const auto element_bytes = static_cast<uint64_t>(size_of(dataset.dtype));
+  const uint64_t offset = dataset.offset + static_cast<uint64_t>(first) * element_bytes;
+  if (offset % element_bytes != 0) return nullptr;
   if (mapping_ == nullptr) mapping_ = file_->map();
-  return heddle::hold(mapping_, mapping_->bytes().subspan(
-                                    dataset.offset + static_cast<uint64_t>(first) * element_bytes,
-                                    static_cast<uint64_t>(wanted.volume()) * element_bytes));
+  return heddle::hold(
+      mapping_,
+      mapping_->bytes().subspan(offset, static_cast<uint64_t>(wanted.volume()) * element_bytes));
 }
 
 }  // namespace heddle

@@ -89,7 +89,7 @@ class Hdf5Reader {
   void read(const std::string& name, const Box& wanted, std::span<std::byte> target) const;
   // The elements of `wanted` of a dataset that holds `stored` of some tensor, as they lie in the
   // file, mapped as long as they are held (file_system.h); null if they do not all lie together
-  // there.
+  // there, or are not aligned.
   std::shared_ptr<const std::byte> hold(const std::string& name, const Box& stored,
                                         const Box& wanted) const;
 

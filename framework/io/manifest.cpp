@@ -40,7 +40,8 @@ ShardFile file_from(const JsonView& view) {
                  view["xxh3_128"].string()};
   const bool is_plain = file.name.starts_with("shard-") && file.name.ends_with(".h5") &&
                         file.name == base_name(file.name);
-  if (!is_plain) throw view["name"].error(fmt::format("is '{}'. Expected shard-NNN.h5.", file.name));
+  if (!is_plain)
+    throw view["name"].error(fmt::format("is '{}'. Expected shard-NNN….h5.", file.name));
   return file;
 }
 

@@ -5,7 +5,7 @@
 // where HASH is of all bytes before its first digit, so that a flip anywhere is found before the
 // rest is believed. BODY (version 1):
 //   {"format": "heddle checkpoint", "version": 1, "step": 1200,
-//    "files": [{"name": "shard-000.h5", "bytes": 123, "xxh3_128": "…"}],
+//    "files": [{"name": "shard-000.h5", "bytes": 123, "xxh3_128": "…"}],     or shard-000-PART.h5
 //    "tensors": {"weights/a": {"dtype": "f32", "shape": [4, 6], "boxes":
 //      [{"file": 0, "dataset": "weights/a[0:2, 0:6]", "begin": [0, 0], "extent": [2, 6]}, …]}},
 //    "metadata": {…}}                          what the program stored

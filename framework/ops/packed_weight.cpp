@@ -233,6 +233,8 @@ void PackedWeight::multiply(const Cpu& on, const float* x, int64_t rows, float* 
 void PackedWeight::multiply(const Cpu& on, const BFloat16* x, int64_t rows, const float* bias,
                             Activation activation, const kernels::BFloat16Block& to) const {
   check(precision_ != Precision::kF32, "[packed_weight] bf16 rows and a weight packed as f32.");
+  check(!to.derivatives || (activation == Activation::kGelu && precision_ == Precision::kBF16),
+        "[packed_weight] derivatives are kept for gelu in bf16 only.");
   const auto block_at = [&](int64_t row, int64_t column) {
     const int64_t at = row * to.stride + column;
     return kernels::BFloat16Block{to.data + at, to.derivatives ? to.derivatives + at : nullptr,

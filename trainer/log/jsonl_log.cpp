@@ -76,11 +76,11 @@ JsonlLog::JsonlLog(FileSystem& files, const std::string& path, int64_t resumed_s
 }
 
 void JsonlLog::add(const StepRecord& record) {
-  append(fmt::format(
-      R"({{"step":{},"epoch":{},"loss":{},"lr":{},"grad_norm":{},"tokens":{},"tokens_per_s":{},"loss_hex":"{:a}"}})",
-      record.step, number_text(record.epoch), number_text(record.loss), number_text(record.lr),
-      number_text(record.grad_norm), record.tokens, number_text(std::round(record.tokens_per_second * 10) / 10),
-      record.loss));
+  append(fmt::format(R"({{"step":{},"epoch":{},"loss":{},"lr":{},"grad_norm":{},"tokens":{},)"
+                     R"("tokens_per_s":{},"loss_hex":"{:a}"}})",
+                     record.step, number_text(record.epoch), number_text(record.loss),
+                     number_text(record.lr), number_text(record.grad_norm), record.tokens,
+                     number_text(std::round(record.tokens_per_second * 10) / 10), record.loss));
 }
 
 void JsonlLog::add(const EvaluationRecord& record) {

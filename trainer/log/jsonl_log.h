@@ -1,7 +1,7 @@
 // log.jsonl of a run folder: one JSON object a line.
 //
-//   {"step":10,"epoch":0.005,"loss":0.693,"lr":3.1e-06,"grad_norm":1.2,"tokens_per_s":1834.2,
-//    "loss_hex":"0x1.62d0e6p-1"}                                              a step, on one line
+//   {"step":10,"epoch":0.005,"loss":0.693,"lr":3.1e-06,"grad_norm":1.2,"tokens":431,
+//    "tokens_per_s":1834.2,"loss_hex":"0x1.62d0e6p-1"}                        a step, on one line
 //   {"step":500,"epoch":0.25,"evaluation":"validation","rows":872,"seconds":1.3,
 //    "metrics":{"accuracy":0.93,"log_loss":0.21}}                             an evaluation
 //   {"step":500,"event":"checkpoint","path":"checkpoints/step-000000500"}     anything else

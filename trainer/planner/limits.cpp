@@ -272,9 +272,9 @@ std::string limits_table(const MachineLimits& limits) {
     memory.add({m.name, bytes_text(m.bytes), fmt::format("{:.1f}", m.read * 1e-9),
                 fmt::format("{:.1f}", m.copy * 1e-9)});
   }
-  std::string text =
-      fmt::format("{}, figures of one rank\n\n{}\n{}", layout(limits.ranks, limits.threads),
-                  products.text(), memory.text());
+  std::string text = fmt::format("{} rank{} of {} thread{}, figures of one rank\n\n{}\n{}",
+                                 limits.ranks, limits.ranks == 1 ? "" : "s", limits.threads,
+                                 limits.threads == 1 ? "" : "s", products.text(), memory.text());
   if (limits.sums.empty()) return text;
   TextTable sums(
       {{"all-reduce", Align::kLeft}, {"milliseconds", Align::kRight}, {"GB/s", Align::kRight}});

@@ -346,16 +346,16 @@ Machine this_machine(FileSystem& files, const std::string& cache_file, const std
   } catch (const Error&) {
     known = Json::object();  // a damaged file is written anew
   }
-  const Machine machine = named(measure_machine(shape));
-  if (cache_file.empty()) return machine;
-  known[key] = to_json(machine);
+  const Machine measured = measure_machine(shape);
+  if (cache_file.empty()) return named(measured);
+  known[key] = to_json(measured);
   try {
     make_directories(files, parent_path(cache_file));
     write_file_atomically(files, cache_file, dump_json(known, 2) + "\n");
   } catch (const Error&) {
-    return machine;  // measured again the next time
+    // Measured again the next time.
   }
-  return machine;
+  return named(measured);
 }
 
 std::string default_cache_file() {

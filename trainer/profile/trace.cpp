@@ -31,7 +31,8 @@ void append(std::string& out, const Profile& profile, const SpanEvent& event, in
   const SpanKey& key = event.key;
   const std::string& module = profile.module(key.module);
   std::string_view name = key.name;
-  if (name.empty()) name = key.kind == SpanKind::kModule ? std::string_view(module) : "work";
+  if (name.empty() && key.kind == SpanKind::kModule) name = module;
+  if (name.empty()) name = "work";
   const std::string_view pass = key.pass == TapePass::kForward    ? ""
                                 : key.pass == TapePass::kBackward ? " backward"
                                                                   : " recomputed";

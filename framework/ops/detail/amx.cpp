@@ -30,7 +30,7 @@ bool allowed_tiles() {
 }  // namespace
 
 bool amx_available() {
-  static const bool available = has_amx_bf16() && allowed_tiles();
+  static const bool available = has_amx() && allowed_tiles();
   return available;
 }
 

@@ -1,5 +1,5 @@
-// Matrix products on AMX's tiles: bf16 times bf16, summed in f32. The one place of tile
-// instructions.
+// Matrix products on AMX's tiles: bf16 times bf16, summed in f32. Tile instructions are in
+// amx_tiles-inl.h alone, which also has those of int8.
 //
 //   if (amx_available()) {
 //     const AmxTiles tiles;                       // this thread's, until the end of the scope
@@ -22,7 +22,7 @@ constexpr int64_t kAmxColumns = 16;  // of B and of C
 constexpr int64_t kAmxDepth = 32;    // of A and of B
 constexpr int64_t kAmxTile = 512;    // elements of a tile of A or B
 
-// True where has_amx_bf16() (device/cpu_features.h) and the system lets this process use tiles; it
+// True where has_amx() (device/cpu_features.h) and the system lets this process use tiles; it
 // is asked once.
 bool amx_available();
 

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cmath>
 #include <limits>
 
 #include "framework/ops/detail/simd-inl.h"

@@ -303,9 +303,9 @@ TEST(Manifest, WhatIsNotAManifestOfOursIsRefused) {
                   "'manifest.format' is 'x'. Expected 'heddle checkpoint'"));
   EXPECT_TRUE(has(complaint([](Json& m) { m.erase("step"); }), "'manifest' has no key 'step'"));
   EXPECT_TRUE(has(complaint([](Json& m) { m["files"][0]["name"] = "../shard-000.h5"; }),
-                  "Expected shard-NNN.h5"));
+                  "Expected shard-NNN….h5"));
   EXPECT_TRUE(has(complaint([](Json& m) { m["files"][0]["name"] = "shard-/../x.h5"; }),
-                  "Expected shard-NNN.h5"));
+                  "Expected shard-NNN….h5"));
   EXPECT_TRUE(
       has(complaint([](Json& m) { m["files"][0]["bytes"] = 1; }), "bytes; the manifest says 1"));
   EXPECT_TRUE(

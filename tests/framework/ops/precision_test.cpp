@@ -169,6 +169,24 @@ TEST(LinearBF16, ServingGivesTheBitsOfTrainingOnAnyThreads) {
   }
 }
 
+TEST(LinearBF16, ARowThatIsNotFiniteSpoilsNoOther) {
+  for (const auto [out, in] : kWeights) {
+    const Tensor w = noise({out, in}, 2);
+    for (const Precision precision : {Precision::kBF16, Precision::kInt8}) {
+      const auto packed = PackedWeight::forward(w, PackedWeight::kManyRows, precision);
+      Tensor x = noise({40, in}, 1);
+      const Tensor before = widened(linear(rounded(x), packed, Tensor()));
+      for (const float bad : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
+        x.data<float>()[7 * in + 3] = bad;
+        const Tensor y = widened(linear(rounded(x), packed, Tensor()));
+        EXPECT_FALSE(std::isfinite(y.data<float>()[7 * out]));
+        EXPECT_TRUE(same(y.rows(0, 7), before.rows(0, 7)));
+        EXPECT_TRUE(same(y.rows(8, 40), before.rows(8, 40)));
+      }
+    }
+  }
+}
+
 // Weights and rows that are whole numbers up to 127 lose nothing: the product is exact.
 TEST(LinearInt8, WholeNumbersAreExact) {
   for (const auto [out, in] : {Weight{201, 300}, Weight{224, 320}}) {

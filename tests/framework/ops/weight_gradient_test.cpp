@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "framework/ops/cast.h"
 #include "tests/framework/ops/linear_reference.h"
 
 namespace heddle {
@@ -149,6 +150,39 @@ TEST(WeightGradient, RefusesNoLeaves) {
   const Offsets leaves = {0};
   const kernels::WeightGradient request{.leaves = leaves};
   EXPECT_INVALID(kernels::weight_gradient(Cpu{}, request), "0 leaves");
+}
+
+// In bf16, the result `shift` numbers behind the beginning of a cache line.
+std::vector<float> gradient_bf16(const Tensor& dy, const Tensor& x, const Offsets& leaves,
+                                 ThreadPool* pool, int64_t shift) {
+  const int64_t out = dy.dim(1), in = x.dim(1);
+  const Tensor dw = Tensor::empty({shift + out * in});
+  kernels::weight_gradient(Cpu{pool}, {.type = DType::kBF16,
+                                       .dy = dy.raw(),
+                                       .x = x.raw(),
+                                       .outputs = out,
+                                       .inputs = in,
+                                       .leaves = leaves,
+                                       .dw = dw.data<float>() + shift});
+  return {dw.data<float>() + shift, dw.data<float>() + shift + out * in};
+}
+
+TEST(WeightGradientBF16, IsTheSameWhereverItLiesAndOnAnyThreads) {
+  const Tensor dy = cast(noise({83, 96}, 1), DType::kBF16);
+  const Tensor x = cast(noise({83, 160}, 2), DType::kBF16);
+  const std::vector<double> expected =
+      reference_weight_gradient(cast(dy, DType::kF32), cast(x, DType::kF32));
+  for (const Offsets& leaves : {Offsets{0, 83}, Offsets{0, 20, 20, 50, 83}}) {
+    const std::vector<float> one = gradient_bf16(dy, x, leaves, nullptr, 0);
+    EXPECT_LT(largest_error(one, expected), 1e-5);
+    for (const int threads : {1, 2, 4}) {
+      ThreadPool pool(threads);
+      for (const int64_t shift : {0, 1, 16}) {
+        EXPECT_EQ(gradient_bf16(dy, x, leaves, &pool, shift), one) << threads << " " << shift;
+      }
+    }
+  }
+  EXPECT_EQ(gradient_bf16(dy, x, {0, 0}, nullptr, 0), std::vector<float>(96 * 160));
 }
 
 }  // namespace

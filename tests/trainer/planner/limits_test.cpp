@@ -33,7 +33,7 @@ TEST(Limits, AreMeasuredOnEachRank) {
     ASSERT_EQ(limits.sums.size(), 2u);
     EXPECT_GT(limits.sums[1].seconds, 0);
     const std::string text = limits_table(limits);
-    EXPECT_TRUE(text.starts_with("2 ranks x 1 threads, figures of one rank\n")) << text;
+    EXPECT_TRUE(text.starts_with("2 ranks of 1 thread, figures of one rank\n")) << text;
     EXPECT_NE(text.find("\nMiniLM up "), std::string::npos) << text;
     EXPECT_NE(text.find("\n64 KiB "), std::string::npos) << text;
   });

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "framework/core/precision.h"
+
 namespace heddle {
 
 struct GoldenResult {
@@ -13,10 +15,12 @@ struct GoldenResult {
   int64_t values = 0;  // tensors and numbers compared
 };
 
-// Hidden states, logits, loss, gradients and five steps of AdamW of a sequence classifier.
-GoldenResult check_model(const std::string& folder);
+// Hidden states, logits, loss, gradients and five steps of AdamW of a sequence classifier; in less
+// precision than f32 its logits alone, within a tolerance of their own.
+GoldenResult check_model(const std::string& folder, Precision precision);
 
 // The published MiniLM: `folder` holds golden.json and golden.safetensors, `weights` the model.
-GoldenResult check_minilm(const std::string& folder, const std::string& weights);
+GoldenResult check_minilm(const std::string& folder, const std::string& weights,
+                          Precision precision);
 
 }  // namespace heddle

@@ -1,5 +1,6 @@
-// golden_check [--weights FOLDER] FOLDER...: compares folders of golden data with this program. One
-// line a folder; exit code 1 if any is out of its tolerance.
+// golden_check [--weights FOLDER] [--precision bf16] FOLDER...: compares folders of golden data
+// with this program. One line a folder; exit code 1 if any is out of its tolerance. In bf16 the
+// logits are compared, of models alone.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -16,7 +17,7 @@ namespace heddle {
 namespace {
 
 // Prints the folder's line; true if all is well.
-bool check_folder(const std::string& folder, const std::string& weights) {
+bool check_folder(const std::string& folder, const std::string& weights, Precision precision) {
   PosixFileSystem files;
   if (files.exists(join_path(folder, "cases.json")) &&
       !files.exists(join_path(folder, "config.json"))) {
@@ -35,7 +36,8 @@ bool check_folder(const std::string& folder, const std::string& weights) {
     fmt::print("{:<55} FAILED its weights are elsewhere: give --weights FOLDER\n", folder);
     return false;
   }
-  const GoldenResult result = published ? check_minilm(folder, weights) : check_model(folder);
+  const GoldenResult result =
+      published ? check_minilm(folder, weights, precision) : check_model(folder, precision);
   fmt::print("{:<55} {} largest error {:.1e}, {:.0f} % of its tolerance ({}; {} compared)\n",
              folder, result.share <= 1 ? "ok    " : "FAILED", result.error, 100 * result.share,
              result.worst, result.values);
@@ -43,19 +45,19 @@ bool check_folder(const std::string& folder, const std::string& weights) {
 }
 
 int run(std::vector<std::string> arguments) {
-  std::string weights;
-  if (arguments.size() >= 2 && arguments[0] == "--weights") {
-    weights = arguments[1];
+  std::string weights, precision = "f32";
+  while (arguments.size() >= 2 && arguments[0].starts_with("--")) {
+    (arguments[0] == "--weights" ? weights : precision) = arguments[1];
     arguments.erase(arguments.begin(), arguments.begin() + 2);
   }
-  if (arguments.empty()) {
-    fmt::print(stderr, "usage: golden_check [--weights FOLDER] FOLDER...\n");
+  if (arguments.empty() || (precision != "f32" && precision != "bf16")) {
+    fmt::print(stderr, "usage: golden_check [--weights FOLDER] [--precision bf16] FOLDER...\n");
     return 64;
   }
   bool all_well = true;
   for (const std::string& folder : arguments) {
     try {
-      all_well = check_folder(folder, weights) && all_well;
+      all_well = check_folder(folder, weights, precision_from_name(precision)) && all_well;
     } catch (const std::exception& error) {
       fmt::print("{:<55} FAILED {}\n", folder, error.what());
       all_well = false;

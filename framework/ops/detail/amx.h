@@ -21,6 +21,8 @@ constexpr int64_t kAmxRows = 16;     // of A and of C
 constexpr int64_t kAmxColumns = 16;  // of B and of C
 constexpr int64_t kAmxDepth = 32;    // of A and of B
 constexpr int64_t kAmxTile = 512;    // elements of a tile of A or B
+constexpr int64_t kAmxRowBytes = 64;
+constexpr int64_t kAmxTileBytes = 1024;
 
 // True where has_amx() (device/cpu_features.h) and the system lets this process use tiles; it
 // is asked once.

@@ -68,12 +68,11 @@ void amx_pack_backward(const float* weight, int64_t stride, int64_t depth, int64
 }
 
 void amx_pack_forward_int8(const int8_t* weight, int64_t depth, int64_t columns, int8_t* packed) {
-  constexpr int64_t kDepth = 64, kTile = 1024;
   const BFloat16* rows[16];  // two numbers each: four are what transpose_pairs() moves
   for (int64_t c = 0; c < columns; c += kAmxColumns, weight += kAmxColumns * depth) {
     for (int64_t i = 0; i < 16; ++i)
       rows[i] = reinterpret_cast<const BFloat16*>(weight + i * depth);
-    for (int64_t k = 0; k < depth; k += kDepth, packed += kTile) {
+    for (int64_t k = 0; k < depth; k += kAmxRowBytes, packed += kAmxTileBytes) {
       transpose_pairs(rows, k / 2, reinterpret_cast<BFloat16*>(packed), 32);
     }
   }
@@ -125,16 +124,15 @@ HWY_INLINE void finish_row(const Unfinished& block, int64_t row) {
 
 template <bool kInt8, Activation kActivation, bool kKeep>
 void amx_linear_of(const kernels::AmxLinear& layer) {
-  constexpr int64_t kStep = 64;  // bytes of a row of a tile
-  const int64_t row_bytes = layer.depth * static_cast<int64_t>(kInt8 ? 1 : sizeof(BFloat16));
-  const int64_t steps = row_bytes / kStep;
+  constexpr Precision kOperands = kInt8 ? Precision::kInt8 : Precision::kBF16;
+  const int64_t row_bytes = layer.depth * operand_bytes(kOperands);
+  const int64_t steps = row_bytes / kAmxRowBytes;
   const int64_t panel = row_bytes * kAmxColumns;
   const auto* x = static_cast<const std::byte*>(layer.x);
   const auto* packed = static_cast<const std::byte*>(layer.packed);
   // Rows that do not fill their tiles are copied, with zeros behind them.
   std::shared_ptr<std::byte> copy;
-  const int64_t scratch = kernels::amx_linear_scratch(kInt8 ? Precision::kInt8 : Precision::kBF16,
-                                                      layer.rows, layer.depth);
+  const int64_t scratch = kernels::amx_linear_scratch(kOperands, layer.rows, layer.depth);
   if (scratch > 0) copy = allocate(scratch);
   alignas(64) float products[2][kBlockRows * kBlockColumns];
   int turn = 0;
@@ -209,9 +207,8 @@ HWY_EXPORT(amx_linear);
 namespace kernels {
 
 bool amx_linear_fits(Precision operands, int64_t depth, int64_t columns) {
-  const int64_t step = operands == Precision::kInt8 ? 64 : kAmxDepth;
-  return operands != Precision::kF32 && depth % step == 0 && columns % (2 * kAmxColumns) == 0 &&
-         amx_available();
+  return operands != Precision::kF32 && depth * operand_bytes(operands) % kAmxRowBytes == 0 &&
+         columns % (2 * kAmxColumns) == 0 && amx_available();
 }
 
 int64_t amx_linear_scratch(Precision operands, int64_t rows, int64_t depth) {

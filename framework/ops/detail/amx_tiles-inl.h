@@ -42,44 +42,72 @@ template <int c, int a, int b, bool kInt8 = false>
   }
 }
 
-// kRows by kColumns tiles of C, in registers 0 to 3; A's are in 4 and 5, B's in 6 and 7.
+// A block of C is kRows by kColumns tiles, in registers 0 to 3; A's are in 4 and 5, B's in 6 and 7.
+// Memory is counted in bytes: C is at `c`, its rows `stride` apart.
+template <int kRows, int kColumns>
+[[gnu::always_inline]] inline void zero_c() {
+  zero<0>();
+  if constexpr (kColumns > 1) zero<1>();
+  if constexpr (kRows > 1) zero<2>();
+  if constexpr (kRows > 1 && kColumns > 1) zero<3>();
+}
+
+template <int kRows, int kColumns>
+[[gnu::always_inline]] inline void load_c(const std::byte* c, int64_t stride) {
+  const std::byte* const below = c + kAmxRows * stride;
+  load<0>(c, stride);
+  if constexpr (kColumns > 1) load<1>(c + kAmxRowBytes, stride);
+  if constexpr (kRows > 1) load<2>(below, stride);
+  if constexpr (kRows > 1 && kColumns > 1) load<3>(below + kAmxRowBytes, stride);
+}
+
+template <int kRows, int kColumns>
+[[gnu::always_inline]] inline void store_c(std::byte* c, int64_t stride) {
+  std::byte* const below = c + kAmxRows * stride;
+  store<0>(c, stride);
+  if constexpr (kColumns > 1) store<1>(c + kAmxRowBytes, stride);
+  if constexpr (kRows > 1) store<2>(below, stride);
+  if constexpr (kRows > 1 && kColumns > 1) store<3>(below + kAmxRowBytes, stride);
+}
+
+// C += A B for the depth of one tile: A's rows are `stride` apart, the second tile of B begins
+// `panel` behind the first. kOnce: B is not expected in L1 the next time.
+template <int kRows, int kColumns, bool kInt8 = false, bool kOnce = false>
+[[gnu::always_inline]] inline void multiply_tiles(const std::byte* a, int64_t stride,
+                                                  const std::byte* b, int64_t panel) {
+  load<4>(a, stride);
+  kOnce ? load_once<6>(b, kAmxRowBytes) : load<6>(b, kAmxRowBytes);
+  multiply_add<0, 4, 6, kInt8>();
+  if constexpr (kColumns > 1) {
+    kOnce ? load_once<7>(b + panel, kAmxRowBytes) : load<7>(b + panel, kAmxRowBytes);
+    multiply_add<1, 4, 7, kInt8>();
+  }
+  if constexpr (kRows > 1) {
+    load<5>(a + kAmxRows * stride, stride);
+    multiply_add<2, 5, 6, kInt8>();
+  }
+  if constexpr (kRows > 1 && kColumns > 1) multiply_add<3, 5, 7, kInt8>();
+}
+
 template <int kRows, int kColumns>
 [[gnu::always_inline]] inline void block(int64_t depth, const AmxA& a, const AmxB& b,
                                          const AmxC& c) {
-  constexpr int64_t kA = sizeof(BFloat16), kC = sizeof(float);
-  float* const right = c.data + kAmxColumns;
-  float* const below = c.data + kAmxRows * c.stride;
+  constexpr int64_t kNumber = sizeof(BFloat16);
+  auto* const to = reinterpret_cast<std::byte*>(c.data);
+  const int64_t to_stride = c.stride * static_cast<int64_t>(sizeof(float));
   if (c.accumulate) {
-    load<0>(c.data, c.stride * kC);
-    if constexpr (kColumns > 1) load<1>(right, c.stride * kC);
-    if constexpr (kRows > 1) load<2>(below, c.stride * kC);
-    if constexpr (kRows > 1 && kColumns > 1) load<3>(below + kAmxColumns, c.stride * kC);
+    load_c<kRows, kColumns>(to, to_stride);
   } else {
-    zero<0>();
-    if constexpr (kColumns > 1) zero<1>();
-    if constexpr (kRows > 1) zero<2>();
-    if constexpr (kRows > 1 && kColumns > 1) zero<3>();
+    zero_c<kRows, kColumns>();
   }
-  const BFloat16* rows = a.data;
-  const BFloat16* panel = b.data;
-  for (int64_t k = 0; k < depth; k += kAmxDepth, rows += kAmxDepth, panel += b.step) {
-    load<4>(rows, a.stride * kA);
-    load<6>(panel, 64);
-    multiply_add<0, 4, 6>();
-    if constexpr (kColumns > 1) {
-      load<7>(panel + b.panel, 64);
-      multiply_add<1, 4, 7>();
-    }
-    if constexpr (kRows > 1) {
-      load<5>(rows + kAmxRows * a.stride, a.stride * kA);
-      multiply_add<2, 5, 6>();
-    }
-    if constexpr (kRows > 1 && kColumns > 1) multiply_add<3, 5, 7>();
+  const auto* rows = reinterpret_cast<const std::byte*>(a.data);
+  const auto* panel = reinterpret_cast<const std::byte*>(b.data);
+  for (int64_t k = 0; k < depth; k += kAmxDepth) {
+    multiply_tiles<kRows, kColumns>(rows, a.stride * kNumber, panel, b.panel * kNumber);
+    rows += kAmxRowBytes;
+    panel += b.step * kNumber;
   }
-  store<0>(c.data, c.stride * kC);
-  if constexpr (kColumns > 1) store<1>(right, c.stride * kC);
-  if constexpr (kRows > 1) store<2>(below, c.stride * kC);
-  if constexpr (kRows > 1 && kColumns > 1) store<3>(below + kAmxColumns, c.stride * kC);
+  store_c<kRows, kColumns>(to, to_stride);
 }
 
 template <int kRows>
@@ -119,44 +147,19 @@ template <int kTiles, bool kInt8 = false, typename Finish>
 [[gnu::always_inline]] inline void block_beside(int64_t steps, const void* a, int64_t stride,
                                                 const void* b, int64_t panel, void* c, int64_t rows,
                                                 Finish&& finish) {
-  constexpr int64_t kStep = 64, kTile = 1024, kBytes = kBlockColumns * 4, kRight = kAmxColumns * 4;
   const int64_t rows_a_step = steps == 0 ? 0 : (rows + steps - 1) / steps;
-  zero<0>();
-  zero<1>();
-  if constexpr (kTiles > 1) {
-    zero<2>();
-    zero<3>();
-  }
-  const auto* upper = static_cast<const std::byte*>(a);
-  const std::byte* lower = upper + kAmxRows * stride;
-  const auto* left = static_cast<const std::byte*>(b);
-  const std::byte* right = left + panel;
+  zero_c<kTiles, 2>();
+  const auto* from = static_cast<const std::byte*>(a);
+  const auto* tiles = static_cast<const std::byte*>(b);
   int64_t row = 0;
   for (int64_t step = 0; step < steps; ++step) {
-    load<4>(upper, stride);
-    load_once<6>(left, kStep);
-    multiply_add<0, 4, 6, kInt8>();
-    load_once<7>(right, kStep);
-    multiply_add<1, 4, 7, kInt8>();
-    if constexpr (kTiles > 1) {
-      load<5>(lower, stride);
-      multiply_add<2, 5, 6, kInt8>();
-      multiply_add<3, 5, 7, kInt8>();
-    }
+    multiply_tiles<kTiles, 2, kInt8, true>(from, stride, tiles, panel);
     for (const int64_t end = std::min(rows, row + rows_a_step); row < end; ++row) finish(row);
-    upper += kStep;
-    lower += kStep;
-    left += kTile;
-    right += kTile;
+    from += kAmxRowBytes;
+    tiles += kAmxTileBytes;
   }
   for (; row < rows; ++row) finish(row);  // of a product without depth
-  auto* const to = static_cast<std::byte*>(c);
-  store<0>(to, kBytes);
-  store<1>(to + kRight, kBytes);
-  if constexpr (kTiles > 1) {
-    store<2>(to + kAmxRows * kBytes, kBytes);
-    store<3>(to + kAmxRows * kBytes + kRight, kBytes);
-  }
+  store_c<kTiles, 2>(static_cast<std::byte*>(c), kBlockColumns * int64_t{sizeof(float)});
 }
 
 }  // namespace heddle::amx

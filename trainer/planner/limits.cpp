@@ -4,44 +4,30 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <functional>
 #include <utility>
 
 #include "framework/comm/collectives.h"
 #include "framework/device/allocator.h"
-#include "framework/ops/cast.h"
 #include "framework/ops/linear.h"
 #include "framework/ops/precision_speed.h"
 #include "framework/parallel/tree_reduce.h"
 #include "trainer/metrics/text_table.h"
+#include "trainer/planner/timing.h"
 
 namespace heddle {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int64_t kVersion = 1;
-constexpr int kLeastRuns = 3;
-constexpr double kLeastSeconds = 0.02;
-constexpr int kMostRuns = 200;
+constexpr int kSumRuns = 3;
 
 // The least of some runs, after one that warms up, with the other ranks at the same; mean of ranks.
 double mean_seconds(Communicator& world, const std::function<void()>& run) {
   run();
   world.barrier("limits");
-  double least = 1e9;
-  double spent = 0;
-  for (int i = 0; i < kLeastRuns || (spent < kLeastSeconds && i < kMostRuns); ++i) {
-    const auto begun = Clock::now();
-    run();
-    const double seconds = std::chrono::duration<double>(Clock::now() - begun).count();
-    least = std::min(least, seconds);
-    spent += seconds;
-  }
-  const double sum = all_reduce(world, least, Reduction::kSum, "limits");
-  return std::max(sum / world.size(), 1e-9);
+  const double least = least_seconds(run, {.least = 3, .most = 200, .seconds = 0.02});
+  return all_reduce(world, least, Reduction::kSum, "limits") / world.size();
 }
 
 struct Layer {
@@ -61,17 +47,12 @@ constexpr Layer kLayers[] = {
     {"BERT-base down", 3072, 768},
 };
 
-Tensor filled(const Shape& shape, float value, const Device& device) {
-  const Tensor t = Tensor::empty(shape, DType::kF32, device);
-  t.fill(value);
-  return t;
-}
-
 ProductLimit product_limit(Communicator& world, const Device& device, const Layer& layer,
                            int64_t rows, Precision precision) {
-  const PackedWeight weight = PackedWeight::forward(
-      filled({layer.columns, layer.depth}, 0.01f, device), PackedWeight::kManyRows, precision);
-  const Tensor x = cast(filled({rows, layer.depth}, 0.5f, device), activation_type(precision));
+  const PackedWeight weight =
+      PackedWeight::forward(filled({layer.columns, layer.depth}, 0.01f, Precision::kF32, device),
+                            PackedWeight::kManyRows, precision);
+  const Tensor x = filled({rows, layer.depth}, 0.5f, precision, device);
   const double seconds = mean_seconds(world, [&] { linear(x, weight, Tensor()); });
   const double flops = 2.0 * static_cast<double>(rows) * static_cast<double>(layer.depth) *
                        static_cast<double>(layer.columns);
@@ -125,11 +106,10 @@ std::vector<SumLimit> sum_limits(Communicator& world, const std::vector<int64_t>
   for (const int64_t bytes : sizes) {
     const std::span<float> values = reducer.buffer().first(static_cast<size_t>(floats(bytes)));
     double least = 1e9;
-    for (int i = 0; i <= kLeastRuns; ++i) {  // the first one warms up
+    for (int i = 0; i <= kSumRuns; ++i) {  // the first one warms up
       world.barrier("limits");
-      const auto begun = Clock::now();
-      reducer.all_reduce(values, "limits");
-      const double seconds = std::chrono::duration<double>(Clock::now() - begun).count();
+      const double seconds =
+          least_seconds([&] { reducer.all_reduce(values, "limits"); }, {.least = 1, .most = 1});
       if (i > 0) least = std::min(least, seconds);
     }
     limits.push_back({bytes, all_reduce(world, least, Reduction::kMax, "limits")});

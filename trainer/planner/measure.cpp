@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <functional>
@@ -17,20 +16,17 @@
 #include "framework/io/json.h"
 #include "framework/nn/arena.h"
 #include "framework/ops/attention.h"
-#include "framework/ops/cast.h"
 #include "framework/ops/layer_norm.h"
 #include "framework/optim/adamw.h"
 #include "framework/optim/sum_of_squares.h"
 #include "framework/parallel/tree.h"
 #include "models/layers/feed_forward.h"
 #include "trainer/planner/limits.h"
+#include "trainer/planner/timing.h"
 
 namespace heddle {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-constexpr int kRepetitions = 5;
 constexpr int64_t kMostRows = 1024;
 // A quarter of the rows shows what a product costs besides.
 constexpr int64_t kFewer = 4;
@@ -41,23 +37,9 @@ constexpr int64_t kElements = int64_t{16} << 20;  // beyond any cache of one cor
 constexpr int64_t kColdBytes = int64_t{32} << 20;
 constexpr int64_t kMostCopies = 8;
 
-// The least of some runs, in seconds, after one that warms up: others may be at work meanwhile.
-double least_seconds(const std::function<void()>& run) {
+double warm_seconds(const std::function<void()>& run) {
   run();
-  double least = 1e9;
-  for (int i = 0; i < kRepetitions; ++i) {
-    const auto begun = Clock::now();
-    run();
-    least = std::min(least, std::chrono::duration<double>(Clock::now() - begun).count());
-  }
-  return std::max(least, 1e-9);
-}
-
-Tensor filled(const Shape& shape, float value, Precision precision = Precision::kF32,
-              const Device& device = Device::cpu()) {
-  const Tensor t = Tensor::empty(shape, DType::kF32, device);
-  t.fill(value);
-  return cast(t, activation_type(precision));
+  return least_seconds(run);
 }
 
 void train_all(const ParameterArena& arena) {
@@ -102,7 +84,7 @@ ProductSeconds time_products(const MeasuredShape& s, int64_t rows, ThreadPool* p
   const LeafScope leaves({offsets});
   const Tensor x = variable(filled({rows, s.hidden}, 0.5f, s.precision, device));
   const Tensor dy = filled({rows, s.hidden}, 0.1f, s.precision, device);
-  const double seconds = least_seconds([&] {
+  const double seconds = warm_seconds([&] {
     for (const ParameterArena::Entry& entry : arena.entries()) {
       variable_state(entry.parameter->value).gradient = {};
     }
@@ -140,7 +122,7 @@ void set_product_rates(const MeasuredShape& s, Machine& m) {
 // Of all inputs, forward and then backward.
 double forward_backward_seconds(const std::vector<Tensor>& inputs, const Tensor& dy,
                                 const std::function<Tensor(const Tensor&)>& op) {
-  return least_seconds([&] {
+  return warm_seconds([&] {
     std::vector<Tensor> outputs;
     for (const Tensor& x : inputs) {
       variable_state(x).gradient = {};
@@ -196,20 +178,20 @@ double update_rate(ThreadPool* pool) {
   std::vector<float> w(kElements, 1), g(kElements, 1e-3f), m(kElements), v(kElements);
   int64_t step = 0;
   const double seconds =
-      least_seconds([&] { kernels::adamw_update(Cpu{pool}, w, g, m, v, {.step = ++step}); });
+      warm_seconds([&] { kernels::adamw_update(Cpu{pool}, w, g, m, v, {.step = ++step}); });
   return static_cast<double>(kElements) / seconds;
 }
 
 double norm_rate() {
   const std::vector<float> g(kElements, 1e-3f);
-  const double seconds = least_seconds([&] { (void)kernels::sum_of_squares(Cpu{}, g, 0); });
+  const double seconds = warm_seconds([&] { (void)kernels::sum_of_squares(Cpu{}, g, 0); });
   return static_cast<double>(kElements) / seconds;
 }
 
 double sum_seconds() {
   std::vector<float> a(kElements, 1), b(kElements, 0);
   const std::vector<float*> parts = {a.data(), b.data()};
-  return least_seconds([&] { tree_sum_to_all(parts, static_cast<size_t>(kElements)); });
+  return warm_seconds([&] { tree_sum_to_all(parts, static_cast<size_t>(kElements)); });
 }
 
 Json to_json(const Machine& m) {

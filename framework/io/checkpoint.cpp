@@ -141,7 +141,7 @@ void Checkpoint::verify(const std::string& name) const {
 
 std::shared_ptr<const std::byte> Checkpoint::hold(const std::string& name, const Box& box) const {
   for (const StoredBox& stored : at(name).boxes) {
-    if (intersection(stored.box, box) != box) continue;
+    if (!intersection(stored.box, box)) continue;
     return shard(stored.file).hold(stored.dataset, stored.box, box);
   }
   return nullptr;

@@ -47,7 +47,7 @@ double BatchGradients::pass(const TokenizedDataset& data, const LeafPlan::Pass& 
   ranks_.doing("reading data");
   PackedSequences packed;
   {
-    const ProfiledStage span("pack batch");
+    const ProfiledStage span("read samples");
     for (int64_t sample : pass.samples) data.add_to(packed, sample);
   }
   tokens += packed.tokens();

@@ -6,10 +6,8 @@
 #include <array>
 #include <climits>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <functional>
-#include <new>
 #include <numeric>
 #include <thread>
 #include <utility>
@@ -21,7 +19,6 @@
 namespace heddle {
 namespace {
 
-constexpr int64_t kCacheLine = 64;
 constexpr size_t kChunk = size_t{1} << 30;  // MPI counts are ints: longer spans go in pieces
 
 // While an exception is on its way the other ranks may never come to a collective.
@@ -272,12 +269,7 @@ class Mpi final : public Communicator {
   std::thread::id thread_;
 };
 
-// Where OpenMPI keeps a shared window.
-std::string window_directory() {
-  const char* chosen = std::getenv("OMPI_MCA_osc_sm_backing_directory");
-  return chosen ? chosen : "/dev/shm";
-}
-
+// A page of each rank, which all have open. The barrier lies in front of rank 0's part.
 SharedArena Mpi::do_allocate_shared(int64_t bytes) {
   check_thread();
   MPI_Comm node = MPI_COMM_NULL;
@@ -291,40 +283,47 @@ SharedArena Mpi::do_allocate_shared(int64_t bytes) {
         "split_by_node.",
         node_size, size());
 
-  std::vector<int64_t> sizes(static_cast<size_t>(size()));
-  check_mpi(MPI_Allgather(&bytes, 1, MPI_INT64_T, sizes.data(), 1, MPI_INT64_T, comm_),
-            "MPI_Allgather");
-  int64_t total = sizeof(SpinBarrier);
-  for (const int64_t size : sizes) total += kCacheLine + SharedArena::padded(size);
-  check_shared_memory(window_directory(), total, size());
+  const auto ranks = static_cast<size_t>(size());
+  const auto gather_int64 = [&](int64_t mine) {
+    std::vector<int64_t> all(ranks);
+    check_mpi(MPI_Allgather(&mine, 1, MPI_INT64_T, all.data(), 1, MPI_INT64_T, comm_),
+              "MPI_Allgather");
+    return all;
+  };
+  const std::vector<int64_t> sizes = gather_int64(bytes);
+  check_free_memory(std::accumulate(sizes.begin(), sizes.end(), int64_t{0}), size());
   do_barrier();  // nobody takes memory before all have looked
 
-  // Rank 0's part is preceded by the barrier. The library aligns parts to 8 bytes only, so each has
-  // room to begin on a cache line.
-  const auto head = [](int r) { return r == 0 ? static_cast<int64_t>(sizeof(SpinBarrier)) : 0; };
-  std::byte* own = nullptr;
-  auto window = std::make_unique<MPI_Win>(MPI_WIN_NULL);
-  check_mpi(MPI_Win_allocate_shared(kCacheLine + head(rank()) + SharedArena::padded(bytes), 1,
-                                    MPI_INFO_NULL, comm_, &own, window.get()),
-            "MPI_Win_allocate_shared");
-  SharedArena::Memory memory;
-  for (int r = 0; r < size(); ++r) {
-    MPI_Aint extent = 0;
-    int unit = 0;
-    std::byte* part = nullptr;
-    check_mpi(MPI_Win_shared_query(*window, r, &extent, &unit, &part), "MPI_Win_shared_query");
-    part += -reinterpret_cast<uintptr_t>(part) % kCacheLine;
-    if (r == 0) memory.barrier = reinterpret_cast<SpinBarrier*>(part);
-    memory.parts.push_back({part + head(r), sizes[static_cast<size_t>(r)]});
+  const auto head = [](size_t r) { return r == 0 ? sizeof(SpinBarrier) : 0; };
+  std::vector<SharedPage> pages(ranks);
+  const auto mine = static_cast<size_t>(rank());
+  pages[mine] = SharedPage::create(head(mine) + static_cast<size_t>(bytes));
+  std::vector<SharedPage::Address> addresses(ranks);
+  check_mpi(MPI_Allgather(&pages[mine].address(), sizeof(SharedPage::Address), MPI_BYTE,
+                          addresses.data(), sizeof(SharedPage::Address), MPI_BYTE, comm_),
+            "MPI_Allgather");
+  int64_t missing = pages[mine].memory() ? -1 : rank();
+  for (size_t r = 0; r < ranks && missing < 0; ++r) {
+    if (r != mine) pages[r] = SharedPage::open(addresses[r]);
+    if (!pages[r].memory()) missing = static_cast<int64_t>(r);
   }
-  if (rank() == 0) new (memory.barrier) SpinBarrier;
-  // Touched by its owner: the memory is near its core, and taken now rather than at a bad moment.
-  std::memset(memory.parts[static_cast<size_t>(rank())].data, 0, static_cast<size_t>(bytes));
-  do_barrier();
-  memory.owner = std::shared_ptr<void>(window.release(), [](void* pointer) {
-    const std::unique_ptr<MPI_Win> owned(static_cast<MPI_Win*>(pointer));
-    if (may_free()) MPI_Win_free(owned.get());
-  });
+  const std::vector<int64_t> missed = gather_int64(missing);  // and all have opened what they could
+  for (size_t r = 0; r < ranks; ++r) {
+    if (missed[r] < 0) continue;
+    throw Error(ExitCode::kIo,
+                fmt::format("shared memory: rank {} cannot open the memory of rank {}, process {} of "
+                            "the same node",
+                            r, missed[r], addresses[static_cast<size_t>(missed[r])].process),
+                "ranks of a node must see each other in /proc: start them as one user, and "
+                "containers with one space of processes (docker run --pid=host)");
+  }
+  pages[mine].forget();
+  SharedArena::Memory memory;
+  for (size_t r = 0; r < ranks; ++r) {
+    memory.parts.push_back({static_cast<std::byte*>(pages[r].memory().get()) + head(r), sizes[r]});
+  }
+  memory.barrier = static_cast<SpinBarrier*>(pages[0].memory().get());  // of zeros, as it starts
+  memory.owner = std::make_shared<std::vector<SharedPage>>(std::move(pages));
   return SharedArena(rank(), std::move(memory));
 }
 

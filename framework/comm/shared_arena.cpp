@@ -2,13 +2,14 @@
 
 #include <immintrin.h>
 #include <sched.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <limits>
 #include <new>
+#include <string>
 #include <utility>
 
 #include "framework/core/error.h"
@@ -20,8 +21,8 @@ namespace {
 constexpr int kSpins = 2000;       // looks before the core is given away: some 50 microseconds
 constexpr int kLooksPerPoll = 64;  // looks between questions whether waiting is in vain
 
-double mebibytes(double bytes) {
-  return bytes / (1 << 20);
+double mebibytes(int64_t bytes) {
+  return static_cast<double>(bytes) / (1 << 20);
 }
 
 }  // namespace
@@ -70,26 +71,19 @@ SharedArena private_arena(int64_t bytes) {
   return SharedArena(0, std::move(memory));
 }
 
-void check_shared_memory(const std::string& directory, int64_t bytes, int ranks) {
-  struct statvfs info {};
-  if (statvfs(directory.c_str(), &info) != 0) {
-    throw Error(ExitCode::kIo,
-                fmt::format("shared memory: cannot look at {}: {}", directory, strerror(errno)),
-                fmt::format("mount a tmpfs there: mount -t tmpfs tmpfs {}", directory));
+void check_free_memory(int64_t bytes, int ranks) {
+  std::ifstream file("/proc/meminfo");
+  int64_t available = std::numeric_limits<int64_t>::max();  // where nobody says
+  for (std::string word; file >> word;) {
+    if (word == "MemAvailable:" && file >> available) available *= 1024;
   }
-  const double block = static_cast<double>(info.f_frsize);
-  const double available = static_cast<double>(info.f_bavail) * block;
-  if (static_cast<double>(bytes) <= available) return;
-  throw Error(
-      ExitCode::kIo,
-      fmt::format("shared memory: {} has {:.1f} MiB free of {:.1f} MiB, but {} ranks on this node "
-                  "share {:.1f} MiB",
-                  directory, mebibytes(available),
-                  mebibytes(static_cast<double>(info.f_blocks) * block), ranks,
-                  mebibytes(static_cast<double>(bytes))),
-      fmt::format("enlarge it (mount -o remount,size=SIZE {}; docker run --shm-size=SIZE), remove "
-                  "what is left there, or start fewer ranks on a node",
-                  directory));
+  if (bytes <= available) return;
+  throw Error(ExitCode::kIo,
+              fmt::format("shared memory: {} ranks on this node share {:.1f} MiB, but {:.1f} MiB of "
+                          "memory are free",
+                          ranks, mebibytes(bytes), mebibytes(available)),
+              "start fewer ranks on a node, or spread the model over more of them "
+              "(parallel.tensor, parallel.zero: see heddle plan)");
 }
 
 }  // namespace heddle

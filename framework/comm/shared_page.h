@@ -4,6 +4,9 @@
 //   SharedPage page = SharedPage::create(bytes);         // in one process
 //   SharedPage same = SharedPage::open(page.address());  // in the others, while the first has it
 //   page.forget();                                       // all are in
+//
+// Much memory lies on huge pages where the system has them: through small ones a virtual machine
+// reads at a third of the rate and writes past its caches at two thirds.
 #pragma once
 
 #include <cstddef>

@@ -4,6 +4,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <string>
+
 namespace heddle {
 namespace {
 
@@ -25,6 +28,31 @@ TEST(SharedPage, AnotherProcessSeesWhatIsWritten) {
   waitpid(child, &status, 0);
   EXPECT_EQ(status, 0);
   EXPECT_EQ(mine[1], 'b');
+}
+
+// Whether any of this process's memory is shared on huge pages.
+bool has_shared_huge_pages() {
+  std::ifstream file("/proc/self/smaps");
+  int64_t kib = 0;
+  for (std::string word; file >> word;) {
+    if (word == "ShmemPmdMapped:" && file >> kib && kib > 0) return true;
+  }
+  return false;
+}
+
+TEST(SharedPage, MuchMemoryIsSharedOnHugePages) {
+  const size_t bytes = size_t{5} << 20;
+  SharedPage page = SharedPage::create(bytes);
+  auto* mine = static_cast<char*>(page.memory().get());
+  for (size_t i = 0; i < bytes; ++i) ASSERT_EQ(mine[i], 0) << i;
+  SharedPage same = SharedPage::open(page.address());
+  auto* theirs = static_cast<char*>(same.memory().get());
+  ASSERT_NE(theirs, nullptr);
+  mine[bytes - 1] = 'a';
+  EXPECT_EQ(theirs[bytes - 1], 'a');
+  if (!has_shared_huge_pages()) GTEST_SKIP() << "this system has no huge pages for files";
+  page = SharedPage();
+  EXPECT_TRUE(has_shared_huge_pages()) << "the one who opened it has small pages";
 }
 
 TEST(SharedPage, WhatIsNotThatPageIsNotOpened) {

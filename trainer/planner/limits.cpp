@@ -59,18 +59,22 @@ ProductLimit product_limit(Communicator& world, const Device& device, const Laye
   return {layer.name, rows, layer.depth, layer.columns, precision, flops / seconds};
 }
 
-// Through arrays of `bytes`, half of them read and half written by a copy.
+// Through two tensors of `bytes` together, one of them read and one written by a copy.
 MemoryLimit memory_limit(Communicator& world, const Device& device, std::string name,
                          int64_t bytes) {
   const Cpu on{device.pool()};
   const int64_t threads = on.threads();
   const int64_t words = std::max<int64_t>(8, bytes / 16 / threads / 8 * 8);  // of a thread's half
-  std::vector<uint64_t> from(static_cast<size_t>(words * threads), 1), to(from.size());
+  const Tensor from = filled({2 * words * threads}, 1, Precision::kF32, device);
+  const Tensor to = filled({2 * words * threads}, 1, Precision::kF32, device);
   std::vector<uint64_t> sums(static_cast<size_t>(threads));
   // A small array is gone through often, so that what it costs to begin does not count.
   const int64_t times = std::max<int64_t>(1, (int64_t{16} << 20) / bytes);
-  const auto read = [&](const std::vector<uint64_t>& all, int64_t thread) {
-    const uint64_t* begin = all.data() + thread * words;
+  const auto part = [&](const Tensor& all, int64_t thread) {
+    return reinterpret_cast<uint64_t*>(all.data<float>()) + thread * words;
+  };
+  const auto read = [&](const Tensor& all, int64_t thread) {
+    const uint64_t* begin = part(all, thread);
     uint64_t lanes[32] = {};
     for (int64_t i = 0; i + 32 <= words; i += 32) {
       for (int lane = 0; lane < 32; ++lane) lanes[lane] += begin[i + lane];
@@ -90,7 +94,7 @@ MemoryLimit memory_limit(Communicator& world, const Device& device, std::string 
   limit.copy = moved / mean_seconds(world, [&] {
                  on.parallel_for(threads, [&](int64_t thread) {
                    for (int64_t i = 0; i < times; ++i) {
-                     std::memcpy(to.data() + thread * words, from.data() + thread * words,
+                     std::memcpy(part(to, thread), part(from, thread),
                                  static_cast<size_t>(words) * sizeof(uint64_t));
                    }
                  });

@@ -9,36 +9,34 @@
 #include "framework/ops/detail/convert.h"
 #include "framework/ops/detail/gemm.h"
 #include "framework/ops/detail/parallel_rows.h"
+#include "framework/ops/detail/product.h"
 
 namespace heddle {
 namespace {
 
-using Layout = kernels::Gemm::Layout;
-
-// Columns of a panel. Measured on Zen 3 (oneDNN 2.6, f32, blocks of 72 rows): 192 is as fast as or
-// faster than 96, 128 and 384 on all shapes of a small and a base encoder, and divides their sizes.
+// Columns of a panel that the library or the tiles multiply by.
 constexpr int64_t kPanelColumns = 192;
-// Up to so many rows the products read the plain weight. On Zen 3 packing and a packed product cost
-// as much at 432 rows; on Sapphire Rapids, where plain is 8 % slower at 128 rows, at about 150.
-constexpr int64_t kFewRows = 216;
-// The same for dy · W, which reads W row by row as it lies: on Sapphire Rapids a plain product of
-// 432 rows with a warm weight takes no longer than a packed one, so that packing is lost.
-constexpr int64_t kFewRowsBackward = 512;
-// But not where the rows of W are whole kAliasing apart: they meet in few sets of the L1 cache, and
-// a plain product is 30 % slower.
-constexpr int64_t kFewRowsAliasing = 64;
+// Rows that go through all panels together: x stays in the second-level cache meanwhile. Up to so
+// many f32 products read each panel once.
+constexpr int64_t kBlockRows = 432;
+// Blocks that threads share have no fewer.
+constexpr int64_t kLeastRows = 24;
+// Rows that are finished at once: warm in the first-level cache.
+constexpr int64_t kFinishedRows = 48;
+// Rows of a weight that are whole kAliasing apart meet in few sets of the caches: they are copied,
+// unless there is little to read them for.
 constexpr int64_t kAliasing = 512;
-// A rest of rows has fewer.
-constexpr int64_t kMostRest = 72;
+constexpr int64_t kFewRowsAliasing = 64;
 // Panels begin on cache lines.
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kResultBytes = 4;  // of a product's element: f32 or i32
 // On tiles, rows of a task where threads share the work.
 constexpr int64_t kTileRows = 128;
+// Tasks for each thread: none waits long for the last.
+constexpr int64_t kTasks = 4;
 
-int64_t most_plain_rows(bool backward, int64_t in) {
-  if (!backward) return kFewRows;
-  return in % kAliasing == 0 ? kFewRowsAliasing : kFewRowsBackward;
+int64_t divide_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
 }
 
 const std::byte* bytes_at(const void* memory, int64_t offset) {
@@ -60,54 +58,71 @@ PackedWeight PackedWeight::backward(const Tensor& weight, int64_t rows, Precisio
 }
 
 PackedWeight::PackedWeight(const Tensor& weight, bool backward, int64_t rows, Precision precision)
-    : precision_(precision), most_rows_(rows) {
+    : precision_(precision), backward_(backward), most_rows_(rows) {
   check(weight.ndim() == 2 && weight.dtype() == DType::kF32 && weight.numel() > 0,
         "[packed_weight] a weight of shape {} and type {}. Expected f32 [out, in].", weight.shape(),
         name_of(weight.dtype()));
   check(!backward || precision != Precision::kInt8,
         "[packed_weight] a gradient by int8. Expected f32 or bf16.");
-  const int64_t out = weight.dim(0);
   const int64_t in = weight.dim(1);
-  depth_ = backward ? out : in;
-  columns_ = backward ? in : out;
-  tiles_ = kernels::amx_linear_fits(precision, depth_, columns_);
-  if (tiles_ || kernels::Gemm::has(precision)) operands_ = precision;
-  const bool few = precision == Precision::kF32 && rows <= most_plain_rows(backward, in);
+  depth_ = backward ? weight.dim(0) : in;
+  columns_ = backward ? in : weight.dim(0);
+  if (kernels::amx_linear_fits(precision, depth_, columns_)) {
+    maker_ = Maker::kTiles;
+  } else if (precision != Precision::kF32 && kernels::Gemm::has(precision)) {
+    maker_ = Maker::kLibrary;
+  }
+  if (maker_ != Maker::kF32) operands_ = precision;
+  plain_ = precision == Precision::kF32 && rows <= kBlockRows;
+  const int64_t width = maker_ == Maker::kF32 ? kernels::product_columns() : kPanelColumns;
   if (weight.device().is_meta()) {
-    // The libraries' layouts take hardly more than the weight itself; the copies of a rest of rows,
-    // see multiply_rows; and the rows widened, see operands_of.
-    const int64_t rest = std::min(rows, kMostRest) * (depth_ + std::min(columns_, kPanelColumns));
-    const int64_t scratch =
-        tiles_ ? kernels::amx_linear_scratch(precision, rows, depth_)
-               : rest * operand_bytes(Precision::kF32) +
-                     (operands_ == precision ? 0 : rows * depth_) * operand_bytes(operands_);
-    memory_ = allocate_planned((few ? 0 : weight.numel()) * operand_bytes(operands_) + scratch);
+    // The library's layouts take hardly more than the weight itself, its products so many rows.
+    int64_t scratch = 0;
+    if (maker_ == Maker::kTiles) {
+      scratch = kernels::amx_linear_scratch(precision, rows, depth_);
+    } else if (precision != Precision::kF32) {
+      scratch = rows * depth_ * (operands_ == precision ? 0 : operand_bytes(operands_)) +
+                std::min(rows, kBlockRows) * std::min(columns_, width) * kResultBytes;
+    } else if (plain_) {
+      scratch = width * depth_ * operand_bytes(operands_);
+    }
+    memory_ = allocate_planned((plain_ ? 0 : weight.numel()) * operand_bytes(operands_) + scratch);
     return;
   }
-  for (int64_t column = 0; column < columns_; column += kPanelColumns) {
-    const int64_t width = std::min(kPanelColumns, columns_ - column);
+  for (int64_t column = 0; column < columns_; column += width) {
     Panel& panel = panels_.emplace_back();
-    panel = {column, width, nullptr, weight.data<float>() + (backward ? column : column * in)};
-    if (tiles_) continue;
-    // In less precision a panel is rounded, and its product made, in memory of its own.
-    const int64_t stride = precision == Precision::kF32 ? columns_ : width;
-    panel.gemm = kernels::Gemm::get({depth_, width, stride, backward, operands_});
+    panel.column = column;
+    panel.columns = std::min(width, columns_ - column);
+    panel.data = weight.data<float>() + (backward ? column : column * in);
+    panel.step = columns_;
+    if (maker_ == Maker::kLibrary) {
+      panel.gemm = kernels::Gemm::get({depth_, panel.columns, backward, operands_});
+    }
   }
-  plain_ = few && plain_products_keep_bits(rows);
   if (plain_) {
     plain_weight_ = weight.detach();
-    return;
+  } else {
+    pack(weight);
   }
-  pack(weight, backward);
 }
 
-void PackedWeight::pack(const Tensor& weight, bool backward) {
+int64_t PackedWeight::panel_bytes(const Panel& panel) const {
+  switch (maker_) {
+    case Maker::kF32:
+      return kernels::panel_width(panel.columns) * depth_ * operand_bytes(operands_);
+    case Maker::kTiles:
+      return depth_ * panel.columns * operand_bytes(operands_);
+    case Maker::kLibrary:
+      break;
+  }
+  return panel.gemm->packed_bytes();
+}
+
+void PackedWeight::pack(const Tensor& weight) {
   const ProfiledSpan span("pack weight", name_of(precision_));
   std::vector<int64_t> offsets = {0};
   for (const Panel& panel : panels_) {
-    const int64_t bytes =
-        tiles_ ? depth_ * panel.columns * operand_bytes(precision_) : panel.gemm->packed_bytes();
-    offsets.push_back(offsets.back() + (bytes + kAlignment - 1) / kAlignment * kAlignment);
+    offsets.push_back(offsets.back() + divide_up(panel_bytes(panel), kAlignment) * kAlignment);
   }
   bytes_ = offsets.back();
   memory_ = allocate(bytes_);
@@ -116,31 +131,43 @@ void PackedWeight::pack(const Tensor& weight, bool backward) {
     on.parallel_for(static_cast<int64_t>(panels_.size()), [&](int64_t i) {
       Panel& panel = panels_[static_cast<size_t>(i)];
       std::byte* packed = memory_.get() + offsets[static_cast<size_t>(i)];
-      pack_panel(panel, backward, packed);
+      pack_panel(panel, packed);
       panel.data = packed;
+      panel.step = kernels::panel_width(panel.columns);
     });
   });
   count_work({.moved_bytes = static_cast<double>(weight.bytes() + bytes_)});
 }
 
-void PackedWeight::pack_panel(const Panel& panel, bool backward, std::byte* packed) {
+void PackedWeight::pack_floats(const Panel& panel, const void* from, int64_t stride,
+                               std::byte* packed) const {
+  kernels::pack_panel(
+      static_cast<const float*>(from),
+      {.columns = panel.columns, .depth = depth_, .stride = backward_ ? stride : 0},
+      reinterpret_cast<float*>(packed));
+}
+
+void PackedWeight::pack_panel(const Panel& panel, std::byte* packed) {
   const auto* weight = static_cast<const float*>(panel.data);
-  if (tiles_ && backward) {
-    kernels::amx_pack_backward(weight, columns_, depth_, panel.columns,
+  const int64_t columns = panel.columns;
+  if (precision_ == Precision::kF32) {
+    pack_floats(panel, weight, columns_, packed);
+  } else if (maker_ == Maker::kTiles && backward_) {
+    kernels::amx_pack_backward(weight, columns_, depth_, columns,
                                reinterpret_cast<BFloat16*>(packed));
-  } else if (tiles_ && precision_ == Precision::kBF16) {
-    kernels::amx_pack_forward(weight, depth_, panel.columns, reinterpret_cast<BFloat16*>(packed));
-  } else if (precision_ == Precision::kF32) {
-    panel.gemm->pack(weight, packed);
+  } else if (maker_ == Maker::kTiles && precision_ == Precision::kBF16) {
+    kernels::amx_pack_forward(weight, depth_, columns, reinterpret_cast<BFloat16*>(packed));
   } else {
-    const int64_t numbers = depth_ * panel.columns;
+    const int64_t numbers = depth_ * columns;
     const std::shared_ptr<std::byte> rounded = allocate(numbers * operand_bytes(precision_));
-    round_panel(panel, weight, backward, rounded.get());
-    if (tiles_) {
-      kernels::amx_pack_forward(reinterpret_cast<const int8_t*>(rounded.get()), depth_,
-                                panel.columns, reinterpret_cast<int8_t*>(packed));
+    round_panel(panel, weight, rounded.get());
+    if (maker_ == Maker::kTiles) {
+      kernels::amx_pack_forward(reinterpret_cast<const int8_t*>(rounded.get()), depth_, columns,
+                                reinterpret_cast<int8_t*>(packed));
+    } else if (maker_ == Maker::kF32) {
+      pack_floats(panel, operands_of(rounded.get(), numbers).get(), columns, packed);
     } else {
-      panel.gemm->pack(operands_of(rounded.get(), numbers).get(), packed);
+      panel.gemm->pack(rounded.get(), packed);
     }
   }
 }
@@ -160,8 +187,7 @@ std::shared_ptr<std::byte> PackedWeight::operands_of(const void* rows, int64_t n
 }
 
 // `weight` is at the panel's first element; its rows go to `to` one after another.
-void PackedWeight::round_panel(const Panel& panel, const float* weight, bool backward,
-                               std::byte* to) {
+void PackedWeight::round_panel(const Panel& panel, const float* weight, std::byte* to) {
   const int64_t columns = panel.columns;
   if (precision_ == Precision::kInt8) {
     auto* numbers = reinterpret_cast<int8_t*>(to);
@@ -172,7 +198,7 @@ void PackedWeight::round_panel(const Panel& panel, const float* weight, bool bac
     return;
   }
   auto* numbers = reinterpret_cast<BFloat16*>(to);
-  if (!backward) {
+  if (!backward_) {
     kernels::convert(weight, numbers, columns * depth_);
     return;
   }
@@ -181,27 +207,26 @@ void PackedWeight::round_panel(const Panel& panel, const float* weight, bool bac
   }
 }
 
-bool PackedWeight::plain_products_keep_bits(int64_t rows) const {
-  const int64_t height = panels_.front().gemm->block_height();
-  for (const Panel& panel : panels_) {
-    for (int64_t left : {std::min(rows, height), rows % height}) {
-      while (left > 0) {
-        const kernels::Gemm::Block block = panel.gemm->block(left, Layout::kPlain);
-        if (!block.product) return false;
-        left -= block.height;
-      }
-    }
-  }
-  return true;
-}
-
 // Rows of a task: many, unless threads would then have too few tasks to share.
 int64_t PackedWeight::task_height(const Cpu& on, int64_t rows) const {
-  if (tiles_) return on.threads() == 1 ? rows : kTileRows;
-  const kernels::Gemm& gemm = *panels_.front().gemm;
-  const int64_t tasks = rows / gemm.tall_height() * static_cast<int64_t>(panels_.size());
-  const bool enough = on.threads() == 1 || tasks >= int64_t{4} * on.threads();
-  return enough ? gemm.tall_height() : gemm.block_height();
+  switch (maker_) {
+    case Maker::kF32:
+      break;
+    case Maker::kTiles:
+      return on.threads() == 1 ? rows : kTileRows;
+    case Maker::kLibrary:
+      return panels_.front().gemm->block_height();
+  }
+  if (on.threads() == 1) return kBlockRows;
+  const int64_t wanted = divide_up(kTasks * on.threads(), static_cast<int64_t>(panels_.size()));
+  const int64_t blocks = std::max(divide_up(rows, kBlockRows), wanted);
+  return std::max(divide_up(rows, blocks), kLeastRows);
+}
+
+// Rows of dy · W can be read where they lie, if the last vector of a panel ends in the weight.
+bool PackedWeight::reads_in_place(const Panel& panel, int64_t rows) const {
+  return backward_ && panel.columns == kernels::panel_width(panel.columns) &&
+         (columns_ % kAliasing != 0 || rows <= kFewRowsAliasing);
 }
 
 template <typename Make>
@@ -211,11 +236,11 @@ void PackedWeight::for_blocks(const Cpu& on, int64_t rows, Make&& make) const {
   check(rows <= most_rows_,
         "[packed_weight] {} rows. Expected at most {}, for which it was packed.", rows, most_rows_);
   const int64_t height = task_height(on, rows);
-  const int64_t blocks = (rows + height - 1) / height;
-  // Blocks of one panel follow each other: it stays in cache.
-  on.parallel_for(static_cast<int64_t>(panels_.size()) * blocks, [&](int64_t i) {
-    const int64_t row = i % blocks * height;
-    make(panels_[static_cast<size_t>(i / blocks)], row, std::min(height, rows - row));
+  const auto panels = static_cast<int64_t>(panels_.size());
+  // A block of rows stays in cache while the panels come by.
+  on.parallel_for(panels * divide_up(rows, height), [&](int64_t i) {
+    const int64_t row = i / panels * height;
+    make(panels_[static_cast<size_t>(i % panels)], row, std::min(height, rows - row));
   });
 }
 
@@ -223,10 +248,22 @@ void PackedWeight::multiply(const Cpu& on, const float* x, int64_t rows, float* 
                             const Epilogue& epilogue) const {
   check(precision_ == Precision::kF32, "[packed_weight] f32 rows and a weight packed as {}.",
         name_of(precision_));
-  for_blocks(on, rows, [&](const Panel& panel, int64_t row, int64_t count) {
-    float* to = y + row * columns_ + panel.column;
-    multiply_rows(panel, x + row * depth_, count, to);
-    if (epilogue) epilogue({to, count, panel.columns, columns_}, row, panel.column);
+  for_blocks(on, rows, [&](const Panel& panel, int64_t first, int64_t count) {
+    Panel packed = panel;
+    std::shared_ptr<std::byte> memory;
+    if (plain_ && !reads_in_place(panel, rows)) {
+      memory = allocate(panel_bytes(panel));
+      pack_floats(panel, panel.data, columns_, memory.get());
+      packed.data = memory.get();
+      packed.step = kernels::panel_width(panel.columns);
+    }
+    const int64_t height = epilogue ? kFinishedRows : count;
+    for (int64_t row = first; row < first + count; row += height) {
+      const int64_t n = std::min(height, first + count - row);
+      float* to = y + row * columns_ + panel.column;
+      multiply_rows(packed, x + row * depth_, n, to, columns_);
+      if (epilogue) epilogue({to, n, panel.columns, columns_}, row, panel.column);
+    }
   });
 }
 
@@ -262,7 +299,7 @@ void PackedWeight::multiply(const Cpu& on, const BFloat16* x, int64_t rows, cons
   };
   for_blocks(on, rows, [&](const Panel& panel, int64_t row, int64_t count) {
     const int64_t columns = panel.columns;
-    if (tiles_) {
+    if (maker_ == Maker::kTiles) {
       return kernels::amx_linear({.x = at_row(row),
                                   .rows = count,
                                   .depth = depth_,
@@ -276,7 +313,7 @@ void PackedWeight::multiply(const Cpu& on, const BFloat16* x, int64_t rows, cons
     }
     const std::shared_ptr<std::byte> memory = allocate(count * columns * kResultBytes);
     auto* product = reinterpret_cast<float*>(memory.get());
-    multiply_rows(panel, at_row(row), count, product);
+    multiply_rows(panel, at_row(row), count, product, columns);
     for (int64_t r = 0; int8 && r < count; ++r) {
       float* to = product + r * columns;
       const float row_scale = row_scales[static_cast<size_t>(row + r)];
@@ -293,15 +330,25 @@ void PackedWeight::multiply(const Cpu& on, const BFloat16* x, int64_t rows, cons
   });
 }
 
-// A block that is higher than the rows left goes through padded copies: nothing is read or written
-// past the last row.
-void PackedWeight::multiply_rows(const Panel& panel, const void* x, int64_t rows, void* y) const {
+// A block of the library's that is higher than the rows left goes through padded copies: nothing is
+// read or written past the last row.
+void PackedWeight::multiply_rows(const Panel& panel, const void* x, int64_t rows, void* y,
+                                 int64_t stride) const {
+  if (maker_ == Maker::kF32) {
+    return kernels::product({.x = static_cast<const float*>(x),
+                             .rows = rows,
+                             .depth = depth_,
+                             .panel = static_cast<const float*>(panel.data),
+                             .step = panel.step,
+                             .columns = panel.columns,
+                             .y = static_cast<float*>(y),
+                             .stride = stride});
+  }
   const kernels::Gemm& gemm = *panel.gemm;
   const int64_t x_bytes = depth_ * operand_bytes(operands_);
-  const int64_t y_bytes = gemm.shape().stride * kResultBytes;
-  const auto columns_bytes = static_cast<size_t>(gemm.shape().columns * kResultBytes);
+  const int64_t y_bytes = panel.columns * kResultBytes;
   for (int64_t left = rows; left > 0;) {
-    const kernels::Gemm::Block block = gemm.block(left, plain_ ? Layout::kPlain : Layout::kPacked);
+    const kernels::Gemm::Block block = gemm.block(left);
     if (block.height <= left) {
       gemm.multiply(block, x, panel.data, y);
     } else {
@@ -311,9 +358,7 @@ void PackedWeight::multiply_rows(const Panel& panel, const void* x, int64_t rows
       std::memset(padded_x.get() + left * x_bytes, 0,
                   static_cast<size_t>((block.height - left) * x_bytes));
       gemm.multiply(block, padded_x.get(), panel.data, padded_y.get());
-      for (int64_t r = 0; r < left; ++r) {
-        std::memcpy(bytes_at(y, r * y_bytes), padded_y.get() + r * y_bytes, columns_bytes);
-      }
+      std::memcpy(y, padded_y.get(), static_cast<size_t>(left * y_bytes));
     }
     x = bytes_at(x, block.height * x_bytes);
     y = bytes_at(y, block.height * y_bytes);

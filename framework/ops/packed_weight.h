@@ -4,9 +4,9 @@
 //   PackedWeight packed = PackedWeight::forward(weight);   // [out, in]
 //   Tensor y = linear(x, packed, bias, Activation::kGelu); // framework/ops/linear.h
 //
-// In training a weight is new in each step: linear() packs it on the way, and where there are too
-// few rows to pay for that, products in f32 read it as it is. Packing rounds the weight to what the
-// products are computed with (framework/core/precision.h).
+// In training a weight is new in each step: linear() packs it on the way, and where there are so few
+// rows that products in f32 read it once, each panel when its turn comes. Packing rounds the weight
+// to what the products are computed with (framework/core/precision.h).
 #pragma once
 
 #include <functional>
@@ -57,34 +57,43 @@ class PackedWeight {
                 Activation activation, const kernels::BFloat16Block& to) const;
 
  private:
+  // Who makes the products: our own kernel for f32, our own on AMX's tiles, or the library.
+  enum class Maker : uint8_t { kF32, kTiles, kLibrary };
+
   struct Panel {
     int64_t column = 0;  // its first
     int64_t columns = 0;
-    std::shared_ptr<const kernels::Gemm> gemm;  // null if the products are made on AMX's tiles
     const void* data = nullptr;
+    int64_t step = 0;  // of f32: from a row of the panel to the next
+    std::shared_ptr<const kernels::Gemm> gemm;  // the library's
   };
 
   PackedWeight(const Tensor& weight, bool backward, int64_t rows, Precision precision);
-  bool plain_products_keep_bits(int64_t rows) const;
   int64_t task_height(const Cpu& on, int64_t rows) const;
-  void pack(const Tensor& weight, bool backward);
-  void pack_panel(const Panel& panel, bool backward, std::byte* packed);
-  void round_panel(const Panel& panel, const float* weight, bool backward, std::byte* to);
+  int64_t panel_bytes(const Panel& panel) const;
+  bool reads_in_place(const Panel& panel, int64_t rows) const;
+  void pack(const Tensor& weight);
+  void pack_panel(const Panel& panel, std::byte* packed);
+  // A panel of f32, whose plain rows are `stride` apart.
+  void pack_floats(const Panel& panel, const void* from, int64_t stride, std::byte* packed) const;
+  void round_panel(const Panel& panel, const float* weight, std::byte* to);
   // Rows of this precision as the products' operands.
   std::shared_ptr<std::byte> operands_of(const void* rows, int64_t n) const;
   // Calls make(panel, row, count) for all blocks of `rows` rows.
   template <typename Make>
   void for_blocks(const Cpu& on, int64_t rows, Make&& make) const;
-  void multiply_rows(const Panel& panel, const void* x, int64_t rows, void* y) const;
+  void multiply_rows(const Panel& panel, const void* x, int64_t rows, void* y,
+                     int64_t stride) const;
 
   Precision precision_ = Precision::kF32;
   Precision operands_ = Precision::kF32;  // of the products; f32 where the processor has no others
-  bool tiles_ = false;                    // amx_linear() makes the products
+  Maker maker_ = Maker::kF32;
+  bool backward_ = false;
   int64_t depth_ = 0;
   int64_t columns_ = 0;
   std::vector<Panel> panels_;
   int64_t most_rows_ = kManyRows;
-  bool plain_ = false;  // the panels lie in plain_weight_
+  bool plain_ = false;  // the panels lie in plain_weight_, not packed
   Tensor plain_weight_;
   std::shared_ptr<std::byte> memory_;
   int64_t bytes_ = 0;          // of memory_

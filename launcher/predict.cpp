@@ -1,8 +1,13 @@
 // heddle predict MODEL INPUT -o OUTPUT: answers for rows, in input order.
 #include "trainer/predict.h"
 
+#include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
+#include <system_error>
+#include <vector>
 
 #include "framework/comm/collectives.h"
 #include "launcher/input_options.h"
@@ -31,6 +36,18 @@ void require_sample(const Options& options) {
                 "add --precision auto, or leave them out");
   }
   refuse_standard_input(options.input.paths, "--sample");
+}
+
+// Whether the input is files, and so small that a table's copy takes longer than it saves.
+bool is_little(const std::vector<std::string>& paths) {
+  constexpr uintmax_t kLittle = 16 << 10;
+  uintmax_t bytes = 0;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    bytes += std::filesystem::file_size(path, error);
+    if (error) return false;
+  }
+  return !paths.empty() && bytes <= kLittle;
 }
 
 // What the interrupted job that is to go on computes in.
@@ -70,7 +87,9 @@ std::unique_ptr<ServedModel> load_model(Session& session, const Options& options
                              {.mesh = &mesh, .precision = recorded});
   }
   if (options.sampled()) return choose_on_sample(session, options, mesh);
-  return options.model.load_model(session, options.model.load(mesh));
+  LoadOptions load = options.model.load(mesh);
+  load.few_rows = is_little(options.input.paths);
+  return options.model.load_model(session, load);
 }
 
 ExitCode predict_verb(Session& session, Options& options) {

@@ -148,6 +148,7 @@ std::unique_ptr<ServedModel> load_served_model(FileSystem& files, const std::str
                       ? load_folder(files, found.path, options)
                       : load_checkpoint(files, found.path, options);
     served->path = found.path;
+    if (options.pack && !options.few_rows) copy_tables(served->model);
     if (options.pack) served->model.pack();
     return served;
   } catch (const OutOfMemory& error) {

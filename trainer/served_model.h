@@ -62,6 +62,7 @@ struct ServedModel {
 
 struct LoadOptions {
   bool pack = true;                 // for serving; false: keep plain weights (export)
+  bool few_rows = false;            // to come: what pays for many only is left out
   bool fresh_head_allowed = false;  // features need no head
   // Whose ranks share the model, if they do. The slices are those it was trained with where the
   // ranks can share them; otherwise one for each rank, and the last bits of an answer may differ.

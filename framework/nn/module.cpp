@@ -75,4 +75,10 @@ void pack_weights(Module& module, Precision precision) {
   }
 }
 
+void copy_tables(Module& module) {
+  for (const auto& [name, parameter] : named_parameters(module)) {
+    if (parameter->row_sparse) parameter->value = parameter->value.clone();
+  }
+}
+
 }  // namespace heddle

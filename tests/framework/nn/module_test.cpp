@@ -52,6 +52,25 @@ TEST(Linear, IsXTimesWeightTransposedPlusBias) {
   expect_near(layer(x), {9, 19, 29}, 0);
 }
 
+TEST(Module, CopiedTablesHaveMemoryOfTheirOwn) {
+  struct Table : Module {
+    Table() : table({4, 2}), other({4, 2}) { table.row_sparse = true; }
+    void visit(Visitor& v) override {
+      v("table", table);
+      v("other", other);
+    }
+    Parameter table, other;
+  } module;
+  const std::vector<float> numbers = {1, 2, 3, 4, 5, 6, 7, 8};
+  const Tensor rows = Tensor::from<float>(numbers, {4, 2});
+  module.table.value = module.other.value = rows;
+  copy_tables(module);
+  EXPECT_NE(module.table.value.raw(), rows.raw());
+  EXPECT_EQ(module.other.value.raw(), rows.raw());
+  const auto copied = module.table.value.span<const float>();
+  EXPECT_TRUE(std::ranges::equal(copied, numbers));
+}
+
 TEST(Linear, PackedWeightsGiveTheBitsOfPlainOnes) {
   for (const Activation activation : {Activation::kNone, Activation::kGelu, Activation::kTanh}) {
     for (const int64_t rows : {1, 7, 33}) {

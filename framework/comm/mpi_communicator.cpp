@@ -310,12 +310,13 @@ SharedArena Mpi::do_allocate_shared(int64_t bytes) {
   const std::vector<int64_t> missed = gather_int64(missing);  // and all have opened what they could
   for (size_t r = 0; r < ranks; ++r) {
     if (missed[r] < 0) continue;
-    throw Error(ExitCode::kIo,
-                fmt::format("shared memory: rank {} cannot open the memory of rank {}, process {} of "
-                            "the same node",
-                            r, missed[r], addresses[static_cast<size_t>(missed[r])].process),
-                "ranks of a node must see each other in /proc: start them as one user, and "
-                "containers with one space of processes (docker run --pid=host)");
+    throw Error(
+        ExitCode::kIo,
+        fmt::format("shared memory: rank {} cannot open the memory of rank {}, process {} of "
+                    "the same node",
+                    r, missed[r], addresses[static_cast<size_t>(missed[r])].process),
+        "ranks of a node must see each other in /proc: start them as one user, and "
+        "containers with one space of processes (docker run --pid=host)");
   }
   pages[mine].forget();
   SharedArena::Memory memory;

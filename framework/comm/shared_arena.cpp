@@ -78,12 +78,13 @@ void check_free_memory(int64_t bytes, int ranks) {
     if (word == "MemAvailable:" && file >> available) available *= 1024;
   }
   if (bytes <= available) return;
-  throw Error(ExitCode::kIo,
-              fmt::format("shared memory: {} ranks on this node share {:.1f} MiB, but {:.1f} MiB of "
-                          "memory are free",
-                          ranks, mebibytes(bytes), mebibytes(available)),
-              "start fewer ranks on a node, or spread the model over more of them "
-              "(parallel.tensor, parallel.zero: see heddle plan)");
+  throw Error(
+      ExitCode::kIo,
+      fmt::format("shared memory: {} ranks on this node share {:.1f} MiB, but {:.1f} MiB of "
+                  "memory are free",
+                  ranks, mebibytes(bytes), mebibytes(available)),
+      "start fewer ranks on a node, or spread the model over more of them "
+      "(parallel.tensor, parallel.zero: see heddle plan)");
 }
 
 }  // namespace heddle

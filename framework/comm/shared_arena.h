@@ -69,8 +69,8 @@ class SharedArena {
 // An arena of one rank, in plain memory.
 SharedArena private_arena(int64_t bytes);
 
-// Throws Error(kIo), with sizes and what to do, unless the machine has `bytes` of memory free, which
-// `ranks` ranks want to share: without this the first touch of the last page ends a rank.
+// Throws Error(kIo), with sizes and what to do, unless the machine has `bytes` of memory free,
+// which `ranks` ranks want to share: without this the first touch of the last page ends a rank.
 void check_free_memory(int64_t bytes, int ranks);
 
 }  // namespace heddle

@@ -41,8 +41,8 @@ std::shared_ptr<void> map(int file, size_t bytes) {
   return {whole, start + kHead};
 }
 
-// Makes the memory huge pages, taken near this core. Unlike advice before the first touch this works
-// for files without a setting of the system; where it does not, the pages stay small.
+// Makes the memory huge pages, taken near this core. Unlike advice before the first touch this
+// works for files without a setting of the system; where it does not, the pages stay small.
 void make_huge(char* start, size_t size) {
   for (size_t at = 0; at < size; at += kHugePage) static_cast<volatile char*>(start)[at] = 0;
   madvise(start, size, MADV_COLLAPSE);

@@ -31,8 +31,8 @@ size_t round_up(size_t size, size_t step) {
 }
 
 // Four sizes an octave: at most a quarter of a block is unused, and nearby sizes share blocks. The
-// sizes of a step's tensors hover about round numbers (1,024 tokens of a batch on this rank), so the
-// larger classes end a thirty-second above them.
+// sizes of a step's tensors hover about round numbers (1,024 tokens of a batch on this rank), so
+// the larger classes end a thirty-second above them.
 int64_t size_class(int64_t bytes) {
   if (bytes <= 256) return 256;
   const int64_t spare = bytes < kLarge ? 0 : 1;

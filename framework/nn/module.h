@@ -72,8 +72,8 @@ void name_modules(Module& module);
 // the module can then be served, faster and in less memory, and no longer be trained.
 void pack_weights(Module& module, Precision precision = Precision::kF32);
 
-// Copies the tables whose rows are looked up into memory of their own. Those of a served model may lie
-// in a file, through whose small pages a row that is not in the caches takes ten times as long.
+// Copies the tables whose rows are looked up into memory of their own. Those of a served model may
+// lie in a file, through whose small pages a row that is not in the caches takes ten times as long.
 void copy_tables(Module& module);
 
 }  // namespace heddle

@@ -141,10 +141,9 @@ void PackedWeight::pack(const Tensor& weight) {
 
 void PackedWeight::pack_floats(const Panel& panel, const void* from, int64_t stride,
                                std::byte* packed) const {
-  kernels::pack_panel(
-      static_cast<const float*>(from),
-      {.columns = panel.columns, .depth = depth_, .stride = backward_ ? stride : 0},
-      reinterpret_cast<float*>(packed));
+  kernels::pack_panel(static_cast<const float*>(from),
+                      {.columns = panel.columns, .depth = depth_, .stride = backward_ ? stride : 0},
+                      reinterpret_cast<float*>(packed));
 }
 
 void PackedWeight::pack_panel(const Panel& panel, std::byte* packed) {

@@ -4,9 +4,9 @@
 //   PackedWeight packed = PackedWeight::forward(weight);   // [out, in]
 //   Tensor y = linear(x, packed, bias, Activation::kGelu); // framework/ops/linear.h
 //
-// In training a weight is new in each step: linear() packs it on the way, and where there are so few
-// rows that products in f32 read it once, each panel when its turn comes. Packing rounds the weight
-// to what the products are computed with (framework/core/precision.h).
+// In training a weight is new in each step: linear() packs it on the way, and where there are so
+// few rows that products in f32 read it once, each panel when its turn comes. Packing rounds the
+// weight to what the products are computed with (framework/core/precision.h).
 #pragma once
 
 #include <functional>
@@ -64,7 +64,7 @@ class PackedWeight {
     int64_t column = 0;  // its first
     int64_t columns = 0;
     const void* data = nullptr;
-    int64_t step = 0;  // of f32: from a row of the panel to the next
+    int64_t step = 0;                           // of f32: from a row of the panel to the next
     std::shared_ptr<const kernels::Gemm> gemm;  // the library's
   };
 

@@ -1,6 +1,6 @@
-// The seam behind which a library makes the matrix products of little precision where AMX's tiles do
-// not (detail/amx_linear.h): c[rows, columns] = a[rows, depth] · b. Of bf16 operands c is f32; of int8
-// (signed both) it is i32, and exact.
+// The seam behind which a library makes the matrix products of little precision where AMX's tiles
+// do not (detail/amx_linear.h): c[rows, columns] = a[rows, depth] · b. Of bf16 operands c is f32;
+// of int8 (signed both) it is i32, and exact.
 //
 //   std::shared_ptr<const Gemm> gemm = Gemm::get({.depth = 384, .columns = 192});
 //   std::vector<std::byte> packed(gemm->packed_bytes());

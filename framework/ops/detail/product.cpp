@@ -18,8 +18,8 @@ namespace heddle::HWY_NAMESPACE {
 namespace {
 
 constexpr int64_t kLanes = HWY_LANES(float);
-// A tile of y is made in registers: so many rows by the vectors of a panel's row. 24 of AVX-512's 32
-// registers hold sums, or 12 of 16. Of the shapes that fit, these read least.
+// A tile of y is made in registers: so many rows by the vectors of a panel's row. 24 of AVX-512's
+// 32 registers hold sums, or 12 of 16. Of the shapes that fit, these read least.
 constexpr int64_t kTileRows = kLanes >= 8 ? 6 : 3;
 constexpr int64_t kVectors = kLanes == 8 ? 2 : 4;
 constexpr int64_t kLine = 16;  // floats of a cache line
@@ -77,7 +77,8 @@ using MakeTile = void (*)(const kernels::Product& p, int64_t row);
 // By rows - 1 and vectors - 1.
 constexpr auto kTiles = []<size_t... i>(std::index_sequence<i...>) {
   return std::array<MakeTile, sizeof...(i)>{make_tile<i / kVectors + 1, i % kVectors + 1>...};
-}(std::make_index_sequence<kTileRows * kVectors>());
+}
+(std::make_index_sequence<kTileRows * kVectors>());
 
 // Tiles of almost the same height: a low one takes nearly as long as a high one.
 void product(const kernels::Product& p) {

@@ -37,12 +37,11 @@ struct Sizes {
 
 // Odd sizes, narrow heads, sizes around those of tiles (6 rows), panels (16 and 64 columns) and
 // blocks (512 rows), and MiniLM's.
-const std::vector<Sizes> kSizes = {{1, 1, 1},      {1, 2, 384},   {3, 5, 7},      {10, 384, 384},
-                                   {17, 193, 31},  {54, 384, 96}, {71, 191, 64},  {72, 192, 384},
-                                   {73, 192, 33},  {145, 577, 8}, {300, 10, 129}, {5, 1536, 384},
-                                   {7, 384, 1536}, {40, 1, 31},   {90, 2, 384},   {33, 3, 768},
-                                   {515, 70, 50}, {513, 128, 17},
-                                   {40, 70, 512}, {70, 30, 512}};
+const std::vector<Sizes> kSizes = {{1, 1, 1},      {1, 2, 384},    {3, 5, 7},      {10, 384, 384},
+                                   {17, 193, 31},  {54, 384, 96},  {71, 191, 64},  {72, 192, 384},
+                                   {73, 192, 33},  {145, 577, 8},  {300, 10, 129}, {5, 1536, 384},
+                                   {7, 384, 1536}, {40, 1, 31},    {90, 2, 384},   {33, 3, 768},
+                                   {515, 70, 50},  {513, 128, 17}, {40, 70, 512},  {70, 30, 512}};
 
 std::vector<float> product(const Tensor& x, const PackedWeight& weight,
                            ThreadPool* pool = nullptr) {
@@ -60,7 +59,8 @@ TEST(Product, PanelHoldsEachElementInItsPlaceAndZeros) {
     kernels::pack_panel(w.data<float>(), {.columns = out, .depth = in}, panel.data());
     for (int64_t i = 0; i < in; ++i) {
       for (int64_t o = 0; o < width; ++o) {
-        ASSERT_EQ(panel[static_cast<size_t>(i * width + o)], o < out ? at(o, i) : 0) << o << ' ' << i;
+        ASSERT_EQ(panel[static_cast<size_t>(i * width + o)], o < out ? at(o, i) : 0)
+            << o << ' ' << i;
       }
     }
     const int64_t first = in / 3;

@@ -21,8 +21,7 @@ using kernels::Gemm;
 TEST(SignalsInProducts, NeitherDestroyTheHeapNorChangeBits) {
   constexpr int64_t kRows = 72, kDepth = 256, kColumns = 64;
   if (!Gemm::has(Precision::kInt8)) GTEST_SKIP() << "no products in int8 here";
-  const auto gemm =
-      Gemm::get({.depth = kDepth, .columns = kColumns, .operands = Precision::kInt8});
+  const auto gemm = Gemm::get({.depth = kDepth, .columns = kColumns, .operands = Precision::kInt8});
   const Gemm::Block block = gemm->block(kRows);
   const int64_t height = block.height;
   std::vector<int8_t> a(static_cast<size_t>(height * kDepth)), b(kColumns * kDepth);

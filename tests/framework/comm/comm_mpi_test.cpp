@@ -1,5 +1,6 @@
 // The MPI back end; runs under mpirun.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <thread>
 
@@ -85,6 +86,18 @@ TEST(Mpi, TooLittleSharedMemoryIsReportedOnAllRanks) {
   if (test_world().size() == 1) GTEST_SKIP() << "a rank alone shares nothing";
   EXPECT_HEDDLE_ERROR(test_world().allocate_shared(int64_t{1} << 50), ExitCode::kIo,
                       "ranks on this node share");
+}
+
+TEST(Mpi, MemoryThatCannotBeSharedIsReportedOnAllRanks) {
+  if (test_world().size() == 1) GTEST_SKIP() << "a rank alone shares nothing";
+  rlimit files{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = files.rlim_max};
+  const rlimit& allowed = test_world().rank() == 1 ? none : files;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &allowed), 0);
+  EXPECT_HEDDLE_ERROR(test_world().allocate_shared(4096), ExitCode::kIo,
+                      "shared memory: rank 0 cannot open the memory of rank 1, process ");
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
 }
 
 }  // namespace

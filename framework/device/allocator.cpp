@@ -43,11 +43,12 @@ int64_t size_class(int64_t bytes) {
 
 std::byte* take_from_system(int64_t size) {
   const size_t alignment = size >= kHuge ? kHugePage : 64;
-  const size_t rounded = round_up(static_cast<size_t>(size), alignment);
-  auto* block = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
-  if (!block) throw OutOfMemory(size);
+  // Not to whole huge pages: of addresses, too, there may be few (ulimit -d).
+  const size_t rounded = round_up(static_cast<size_t>(size), size >= kHuge ? kSmallPage : 64);
+  void* block = nullptr;
+  if (posix_memalign(&block, alignment, rounded) != 0) throw OutOfMemory(size);
   if (size >= kHuge) madvise(block, rounded, MADV_HUGEPAGE);
-  return block;
+  return static_cast<std::byte*>(block);
 }
 
 // Blocks that are no multiple of a huge page, one after another on huge pages.

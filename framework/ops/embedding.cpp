@@ -42,7 +42,7 @@ Gradient dense_gradient(const Tensor& table, const Tensor& ids, const Tensor& dy
 Tensor embedding(const Tensor& table, const Tensor& ids, int padding_row) {
   check_table(table, ids, "word");
   const ProfiledSpan span("embedding", name_of(table.dtype()));
-  Tensor y = Tensor::empty({ids.dim(0), table.dim(1)}, table.dtype(), table.device());
+  Tensor y = Tensor::empty({ids.dim(0), table.dim(1)}, table.dtype(), ids.device());
   on_device(y.device(), [&](auto on) { kernels::embedding(on, table, ids, y); });
   count_work({.moved_bytes = 2 * bytes_of(y)});
   return record(y, {table}, [ids, padding_row](const Tensor& dy) {
@@ -64,7 +64,7 @@ Tensor embedding_sum(const EmbeddingTables& tables, const Tensor& ids, const Ten
         positions.dim(0), types.defined() ? types.dim(0) : 0);
 
   const ProfiledSpan span("embedding", name_of(tables.word.dtype()));
-  Tensor y = Tensor::empty({ids.dim(0), width}, tables.word.dtype(), tables.word.device());
+  Tensor y = Tensor::empty({ids.dim(0), width}, tables.word.dtype(), ids.device());
   on_device(y.device(),
             [&](auto on) { kernels::embedding_sum(on, tables, ids, positions, types, y); });
   // A row of each table is read.

@@ -7,6 +7,7 @@
 #include "framework/device/profile.h"
 #include "framework/ops/detail/amx_linear.h"
 #include "framework/ops/detail/convert.h"
+#include "framework/ops/detail/divide_up.h"
 #include "framework/ops/detail/gemm.h"
 #include "framework/ops/detail/parallel_rows.h"
 #include "framework/ops/detail/product.h"
@@ -34,10 +35,6 @@ constexpr int64_t kResultBytes = 4;  // of a product's element: f32 or i32
 constexpr int64_t kTileRows = 128;
 // Tasks for each thread: none waits long for the last.
 constexpr int64_t kTasks = 4;
-
-int64_t divide_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 
 const std::byte* bytes_at(const void* memory, int64_t offset) {
   return static_cast<const std::byte*>(memory) + offset;

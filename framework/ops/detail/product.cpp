@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "framework/ops/detail/divide_up.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "framework/ops/detail/product.cpp"
 #include "framework/ops/detail/simd_targets.h"
@@ -27,7 +29,7 @@ constexpr int64_t kLine = 16;  // floats of a cache line
 constexpr int64_t kAhead = 8;
 
 int64_t vectors_of(int64_t columns) {
-  return (columns + kLanes - 1) / kLanes;
+  return divide_up(columns, kLanes);
 }
 
 template <int64_t kRows, int64_t kWidth>
@@ -83,7 +85,7 @@ constexpr auto kTiles = []<size_t... i>(std::index_sequence<i...>) {
 // Tiles of almost the same height: a low one takes nearly as long as a high one.
 void product(const kernels::Product& p) {
   const int64_t width = vectors_of(p.columns);
-  const int64_t tiles = (p.rows + kTileRows - 1) / kTileRows;
+  const int64_t tiles = divide_up(p.rows, kTileRows);
   int64_t row = 0;
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t end = p.rows * (tile + 1) / tiles;

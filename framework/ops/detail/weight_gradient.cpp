@@ -9,6 +9,7 @@
 
 #include "framework/core/error.h"
 #include "framework/device/allocator.h"
+#include "framework/ops/detail/divide_up.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "framework/ops/detail/weight_gradient.cpp"
@@ -39,10 +40,6 @@ int64_t group_bytes() {
 }
 // Column sums are made for as many columns at a time.
 constexpr int64_t kSumColumns = 2 * kLanes;
-
-int64_t divide_up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 
 // Panels of a group.
 template <int64_t kWidth>

@@ -43,7 +43,7 @@ refused() {
   local status=0
   limited 1 "$@" 2> "$scratch/said" || status=$?
   [ $status = 64 ] || fail "one rank: $1 ended with $status: $(cat "$scratch/said")"
-  grep -q 'out of memory: .* MiB more were asked for with .* in use. The limit is 360.0 MiB' \
+  grep -q 'out of memory: .* MiB more were asked for with .* [KM]iB in use. The limit is 360.0 MiB' \
     "$scratch/said" || fail "one rank: $1 said: $(cat "$scratch/said")"
   sed -n "s/^.*heddle: /one rank: $1: /p" "$scratch/said" >&2
 }

@@ -1,9 +1,13 @@
 #include "framework/device/profile.h"
 
+#include <algorithm>
+#include <array>
 #include <chrono>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <unordered_map>
 #include <utility>
@@ -11,9 +15,32 @@
 namespace heddle {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+// A tick is a nanosecond of the steady clock or, where the kernel itself trusts it, a step of the
+// processor's counter: that is read without a memory access.
+bool has_counter() {
+#if defined(__x86_64__)
+  std::string source;
+  std::ifstream("/sys/devices/system/clocksource/clocksource0/current_clocksource") >> source;
+  return source == "tsc";
+#else
+  return false;
+#endif
+}
 
-constexpr size_t kChunk = 4096;  // events
+int64_t clock_nanoseconds() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+}
+
+int64_t ticks(bool counter) {
+#if defined(__x86_64__)
+  if (counter) return static_cast<int64_t>(__builtin_ia32_rdtsc());
+#endif
+  return clock_nanoseconds();
+}
+
+constexpr size_t kPending = 256;  // spans
+constexpr size_t kChunk = 4096;   // events
 
 struct Hash {
   size_t operator()(const SpanKey& key) const {
@@ -24,7 +51,9 @@ struct Hash {
   }
 };
 
-std::atomic<uint64_t> profiles{0};
+std::atomic<uint64_t> profiles{0};  // ever made
+std::mutex changes;                 // of `current`
+Profile* current = nullptr;         // the one that is alive
 
 }  // namespace
 
@@ -33,27 +62,54 @@ bool SpanKey::operator==(const SpanKey& other) const {
          module == other.module && kind == other.kind && pass == other.pass;
 }
 
+// Between two spans an op has been through the caches: what a span reads it waits for. So it finds
+// all in one line, and its end only writes, to the next place of `pending`; the look-ups of totals
+// and events are done for many at once.
 struct Profile::Log {
-  State* state;
-  ProfiledSpan* top = nullptr;
+  struct Ended {
+    SpanKey key;
+    int64_t begin, end, inside;  // ticks
+    Work work;
+  };
+
+  int64_t now() const { return ticks(counter); }
+
+  void add(const Ended& span) {
+    pending[count++] = span;
+    if (count == kPending) settle();
+  }
+  void settle();
+
+  alignas(64) ProfiledSpan* top = nullptr;
+  size_t count = 0;  // of `pending`
   int32_t module = 0;
   TapePass pass = TapePass::kForward;
+  bool counter = false;
+  State* state = nullptr;
+  std::array<Ended, kPending> pending;
   std::unordered_map<SpanKey, SpanTotal, Hash> totals;
   std::vector<std::vector<SpanEvent>> chunks;
   std::map<std::string, int32_t, std::less<>> modules;  // that this thread has met
 };
 
 struct Profile::State {
+  // A moment by both clocks.
+  struct Moment {
+    explicit Moment(bool counter) : tick(ticks(counter)), nanoseconds(clock_nanoseconds()) {}
+
+    int64_t tick, nanoseconds;
+  };
+
   explicit State(int64_t most) : most_events(most) {}
 
-  int64_t now() const {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begun).count();
-  }
+  // When its life ended, or now.
+  Moment last() const { return ended ? *ended : Moment(counter); }
 
   Log* add_log() {
     std::lock_guard lock(mutex);
     logs.push_back(std::make_unique<Log>());
     logs.back()->state = this;
+    logs.back()->counter = counter;
     return logs.back().get();
   }
 
@@ -65,10 +121,11 @@ struct Profile::State {
     return found->second;
   }
 
-  const Clock::time_point begun = Clock::now();
+  const bool counter = has_counter();
+  const Moment begun{counter};
+  std::optional<Moment> ended;
   const int64_t most_events;
   const uint64_t serial = ++profiles;
-  int64_t ended = 0;               // 0: not yet
   std::atomic<int64_t> events{0};  // kept or left out
   std::mutex mutex;
   std::vector<std::unique_ptr<Log>> logs;
@@ -76,11 +133,28 @@ struct Profile::State {
   std::vector<const std::string*> paths{&modules.begin()->first};
 };
 
-namespace {
-
-std::atomic<Profile*> current{nullptr};
-
-}  // namespace
+void Profile::Log::settle() {
+  const auto ended = static_cast<int64_t>(count);
+  int64_t kept = state->most_events - state->events.fetch_add(ended, std::memory_order_relaxed);
+  for (size_t i = 0; i < count; ++i) {
+    const Ended& span = pending[i];
+    SpanTotal& total = totals[span.key];
+    ++total.calls;
+    total.nanoseconds += span.end - span.begin - span.inside;
+    total.work += span.work;
+    if (kept-- <= 0) continue;
+    if (chunks.empty() || chunks.back().size() == kChunk) {
+      const bool is_first = chunks.empty();  // perhaps of a thread that lives for one span
+      chunks.emplace_back().reserve(is_first ? 0 : kChunk);
+    }
+    chunks.back().push_back({.key = span.key,
+                             .begin = span.begin,
+                             .end = span.end,
+                             .flops = span.work.product_flops + span.work.attention_flops,
+                             .bytes = span.work.moved_bytes});
+  }
+  count = 0;
+}
 
 Profile::Log* Profile::log() {
   struct Mine {
@@ -88,21 +162,24 @@ Profile::Log* Profile::log() {
     Log* log = nullptr;
   };
   thread_local Mine mine;
-  const Profile* profile = current.load(std::memory_order_acquire);
-  if (profile == nullptr || WorkCount::counts()) return nullptr;
-  if (mine.serial != profile->state_->serial) {
-    mine = {profile->state_->serial, profile->state_->add_log()};
+  const uint64_t serial = alive_.load(std::memory_order_acquire);
+  if (serial == 0 || WorkCount::counts()) return nullptr;
+  if (mine.serial != serial) {
+    std::lock_guard lock(changes);
+    if (current == nullptr) return nullptr;
+    mine = {current->state_->serial, current->state_->add_log()};
   }
   return mine.log;
 }
 
 Profile::Profile(int64_t most_events) : state_(std::make_unique<State>(most_events)) {
-  Profile* none = nullptr;
-  if (!current.compare_exchange_strong(none, this)) {
-    throw std::invalid_argument("[profile] another one is alive.");
+  {
+    std::lock_guard lock(changes);
+    if (current != nullptr) throw std::invalid_argument("[profile] another one is alive.");
+    current = this;
   }
+  alive_ = state_->serial;
   log();  // the first
-  on_ = true;
 }
 
 Profile::~Profile() {
@@ -110,23 +187,38 @@ Profile::~Profile() {
 }
 
 void Profile::stop() {
-  if (current.load() != this) return;
-  on_ = false;
+  std::lock_guard lock(changes);
+  if (current != this) return;
+  alive_ = 0;
   current = nullptr;
-  state_->ended = state_->now();
+  state_->ended.emplace(state_->counter);
 }
 
 std::vector<Profile::Thread> Profile::threads() const {
+  const State::Moment first = state_->begun, last = state_->last();
+  const double tick = static_cast<double>(last.nanoseconds - first.nanoseconds) /
+                      static_cast<double>(std::max<int64_t>(1, last.tick - first.tick));
+  const auto to_nanoseconds = [&](int64_t& ticks) {
+    ticks = static_cast<int64_t>(static_cast<double>(ticks) * tick);
+  };
   std::lock_guard lock(state_->mutex);
   std::vector<Thread> threads;
   for (const auto& log : state_->logs) {
+    log->settle();
     Thread& thread = threads.emplace_back();
     for (const auto& [key, total] : log->totals) {
       thread.totals.push_back(total);
       thread.totals.back().key = key;
+      to_nanoseconds(thread.totals.back().nanoseconds);
     }
     for (const auto& chunk : log->chunks) {
-      thread.events.insert(thread.events.end(), chunk.begin(), chunk.end());
+      for (SpanEvent event : chunk) {
+        event.begin -= first.tick;
+        event.end -= first.tick;
+        to_nanoseconds(event.begin);
+        to_nanoseconds(event.end);
+        thread.events.push_back(event);
+      }
     }
   }
   return threads;
@@ -138,18 +230,20 @@ const std::string& Profile::module(int32_t module) const {
 }
 
 int64_t Profile::left_out() const {
+  std::lock_guard lock(state_->mutex);
+  for (const auto& log : state_->logs) log->settle();
   return std::max<int64_t>(0, state_->events - state_->most_events);
 }
 
 int64_t Profile::nanoseconds() const {
-  return state_->ended > 0 ? state_->ended : state_->now();
+  return state_->last().nanoseconds - state_->begun.nanoseconds;
 }
 
 void ProfiledSpan::open(SpanKind kind, std::string_view name, std::string_view type) {
   key_ = {.name = name, .type = type, .module = log_->module, .kind = kind, .pass = log_->pass};
   outer_ = std::exchange(log_->top, this);
   inside_ = 0;
-  begin_ = log_->state->now();
+  begin_ = log_->now();
 }
 
 void ProfiledSpan::begin(SpanKind kind, std::string_view name, std::string_view type) {
@@ -180,25 +274,12 @@ void ProfiledSpan::begin(std::string_view module_path) {
 
 void ProfiledSpan::end() {
   Profile::Log& log = *log_;
-  const int64_t now = log.state->now();
+  const int64_t now = log.now();
   log.top = outer_;
   log.module = before_.module;
   log.pass = before_.pass;
   if (outer_ != nullptr) outer_->inside_ += now - begin_;
-  SpanTotal& total = log.totals[key_];
-  ++total.calls;
-  total.nanoseconds += now - begin_ - inside_;
-  total.work += work_;
-  if (log.state->events.fetch_add(1, std::memory_order_relaxed) >= log.state->most_events) return;
-  if (log.chunks.empty() || log.chunks.back().size() == kChunk) {
-    const bool is_first = log.chunks.empty();  // perhaps of a thread that lives for one span
-    log.chunks.emplace_back().reserve(is_first ? 0 : kChunk);
-  }
-  log.chunks.back().push_back({.key = key_,
-                               .begin = begin_,
-                               .end = now,
-                               .flops = work_.product_flops + work_.attention_flops,
-                               .bytes = work_.moved_bytes});
+  log.add({.key = key_, .begin = begin_, .end = now, .inside = inside_, .work = work_});
 }
 
 RecomputedSpans::RecomputedSpans() {

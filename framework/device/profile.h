@@ -73,14 +73,14 @@ class Profile {
   // Ends its life but for what it has recorded.
   void stop();
 
-  static bool on() { return on_.load(std::memory_order_relaxed); }
+  static bool on() { return alive_.load(std::memory_order_relaxed) != 0; }
 
   // What has been recorded: the first is of the thread that made the profile. To be called by it,
   // when no other thread is within a span.
   std::vector<Thread> threads() const;
   // Path of a module, "" for 0.
   const std::string& module(int32_t module) const;
-  // Spans that are in no `events`.
+  // Spans that are in no `events`; called as threads() is.
   int64_t left_out() const;
   int64_t nanoseconds() const;  // of its life
 
@@ -96,7 +96,7 @@ class Profile {
   // Of this thread; null if no profile is alive, or if what runs is only counted (WorkCount).
   static Log* log();
 
-  static inline std::atomic<bool> on_{false};
+  static inline std::atomic<uint64_t> alive_{0};  // serial number of the one that is; 0: none
   std::unique_ptr<State> state_;
 };
 
@@ -136,7 +136,7 @@ class ProfiledSpan {
   Profile::Log* log_ = nullptr;  // null: nothing is recorded, and nothing else has a value
   ProfiledSpan* outer_;
   SpanKey key_, before_;
-  int64_t begin_, inside_;
+  int64_t begin_, inside_;  // ticks
   Work work_;
 };
 

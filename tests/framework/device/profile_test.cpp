@@ -68,7 +68,9 @@ TEST(Profile, ATotalIsWithoutTheSpansInside) {
   const SpanEvent& whole = thread.events[2];
   EXPECT_EQ(whole.key.name, "outer");
   EXPECT_EQ(whole.key.type, "f32");
-  EXPECT_EQ(whole.end - whole.begin, outer.nanoseconds + inner.nanoseconds);
+  // Each of the five is rounded to nanoseconds.
+  EXPECT_NEAR(static_cast<double>(whole.end - whole.begin),
+              static_cast<double>(outer.nanoseconds + inner.nanoseconds), 2);
   EXPECT_LE(whole.end, profile.nanoseconds());
   EXPECT_GE(thread.events[0].begin, whole.begin);
   EXPECT_EQ(thread.events[0].flops, 3);

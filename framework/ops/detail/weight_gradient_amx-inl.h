@@ -100,95 +100,104 @@ struct AmxOperands {
     const int64_t panel = leaves.back() * kAmxColumns;
     return {x + input / kAmxColumns * panel, panel};
   }
-
-  // One leaf's share of a block of dw.
-  void multiply(int64_t leaf, int64_t output, int64_t input, int64_t inputs, float* to,
-                int64_t stride) const {
-    const auto at = static_cast<size_t>(leaf);
-    AmxA rows = a(output);
-    rows.data += leaves[at];
-    AmxB columns = b(input);
-    columns.data += leaves[at] * kAmxColumns;
-    amx::product(kAmxOutputs, inputs, leaves[at + 1] - leaves[at], rows, columns, {to, stride});
-  }
 };
 
-// Blocks of dw of one leaf, one after another. dw is much larger than the caches and not read soon:
-// each block is written past them while the next is made.
+// Blocks of dw, one after another, each leaf by leaf: while the tiles make a leaf's share, the one
+// before goes up the leaves' tree. dw is much larger than the caches and not read soon: its blocks
+// are written past them.
 class BlockStream {
  public:
   BlockStream(const AmxOperands& operands, float* dw, int64_t inputs)
       : operands_(operands),
+        leaves_(static_cast<int64_t>(operands.leaves.size()) - 1),
         dw_(dw),
         inputs_(inputs),
-        aligned_(reinterpret_cast<uintptr_t>(dw) % 64 == 0) {}
+        aligned_(reinterpret_cast<uintptr_t>(dw) % 64 == 0),
+        memory_(allocate(bytes(leaves_))),
+        kept_(reinterpret_cast<float*>(memory_.get())) {}
+
+  // Of memory.
+  static int64_t bytes(int64_t leaves) {
+    const int levels = std::bit_width(static_cast<uint64_t>(leaves - 1));
+    return (levels + 2) * kBlock * static_cast<int64_t>(sizeof(float));
+  }
 
   void make(int64_t output, int64_t input) {
-    float* block = blocks_[turn_ ^= 1];
-    constexpr int64_t kBytes = sizeof(BFloat16);
     const AmxA a = operands_.a(output);
     const AmxB b = operands_.b(input);
-    amx::block_beside<2>(operands_.leaves.back() / kAmxDepth, a.data, a.stride * kBytes, b.data,
-                         b.panel * kBytes, block, made_ ? kAmxOutputs : 0,
-                         [&](int64_t row) HWY_ATTR { write(row); });
-    made_ = block;
+    for (int64_t leaf = 0; leaf < leaves_; ++leaf) {
+      const int64_t begin = operands_.leaves[static_cast<size_t>(leaf)];
+      const int64_t end = operands_.leaves[static_cast<size_t>(leaf) + 1];
+      // What is merged with nothing yet is made where it is kept.
+      const bool last = leaf + 1 == leaves_;
+      const bool alone = leaf % 2 == 0 && !last;
+      float* block = alone ? kept(0) : made_in(turn_ ^= 1);
+      amx::block_beside<2>((end - begin) / kAmxDepth, a.data + begin, a.stride * kNumber,
+                           b.data + begin * kAmxColumns, b.panel * kNumber, block,
+                           share_.from ? kAmxOutputs : 0,
+                           [&](int64_t row) HWY_ATTR { write(row); });
+      share_ = {};
+      if (alone) continue;
+      share_.from = block;
+      const int level =
+          for_merges(leaf, last, [&](int l) { share_.left[share_.lefts++] = kept(l); });
+      share_.to = last ? nullptr : kept(level);
+    }
     to_ = dw_ + output * inputs_ + input;
   }
   void finish() {
-    for (int64_t row = 0; made_ && row < kAmxOutputs; ++row) write(row);
+    for (int64_t row = 0; share_.from && row < kAmxOutputs; ++row) write(row);
     _mm_sfence();
   }
 
  private:
+  static constexpr int64_t kNumber = sizeof(BFloat16);
+  static constexpr int64_t kBlock = kAmxOutputs * amx::kBlockColumns;
+
+  // A leaf's share of a block, from the tiles, and what it is the right of.
+  struct Share {
+    const float* from = nullptr;
+    const float* left[kLevels];
+    int lefts = 0;
+    float* to = nullptr;  // null: that is the block
+  };
+
+  float* made_in(int turn) { return kept_ + turn * kBlock; }
+  float* kept(int level) { return kept_ + (level + 2) * kBlock; }
+
   HWY_INLINE void write(int64_t row) const {
-    const float* from = made_ + row * amx::kBlockColumns;
+    const int64_t at = row * amx::kBlockColumns;
+    __m512 low = _mm512_load_ps(share_.from + at), high = _mm512_load_ps(share_.from + at + 16);
+    for (int i = 0; i < share_.lefts; ++i) {
+      low = _mm512_add_ps(_mm512_load_ps(share_.left[i] + at), low);
+      high = _mm512_add_ps(_mm512_load_ps(share_.left[i] + at + 16), high);
+    }
+    if (share_.to) {
+      _mm512_store_ps(share_.to + at, low);
+      _mm512_store_ps(share_.to + at + 16, high);
+      return;
+    }
     float* to = to_ + row * inputs_;
-    const __m512 left = _mm512_load_ps(from), right = _mm512_load_ps(from + 16);
     if (aligned_) {
-      _mm512_stream_ps(to, left);
-      _mm512_stream_ps(to + 16, right);
+      _mm512_stream_ps(to, low);
+      _mm512_stream_ps(to + 16, high);
     } else {
-      _mm512_storeu_ps(to, left);
-      _mm512_storeu_ps(to + 16, right);
+      _mm512_storeu_ps(to, low);
+      _mm512_storeu_ps(to + 16, high);
     }
   }
 
-  alignas(64) float blocks_[2][kAmxOutputs * amx::kBlockColumns];
-  int turn_ = 0;
-  const float* made_ = nullptr;  // not yet written to
-  float* to_ = nullptr;
   const AmxOperands& operands_;
+  int64_t leaves_;
   float* dw_;
   int64_t inputs_;
   bool aligned_;
+  std::shared_ptr<std::byte> memory_;
+  float* kept_;
+  int turn_ = 0;
+  Share share_;          // not yet merged
+  float* to_ = nullptr;  // of the block that it is of, if that is its last
 };
-
-// Levels of the tree of so many leaves, and the leaf at hand: blocks of dw, in bytes.
-int64_t merge_bytes(int64_t leaves, int64_t inputs) {
-  const int64_t levels = std::bit_width(static_cast<uint64_t>(leaves - 1));
-  return (levels + 1) * kAmxOutputs * inputs * static_cast<int64_t>(sizeof(float));
-}
-
-// A block of dw of several leaves: their sums are merged as they are made.
-void merge_block(const AmxOperands& operands, int64_t leaves, int64_t output, int64_t input,
-                 int64_t inputs, float* to, int64_t stride) {
-  const F d;
-  const int64_t size = kAmxOutputs * inputs;
-  const std::shared_ptr<std::byte> memory = allocate(merge_bytes(leaves, inputs));
-  float* sum = reinterpret_cast<float*>(memory.get());
-  const auto kept = [&](int level) { return sum + (level + 1) * size; };
-  for (int64_t leaf = 0; leaf < leaves; ++leaf) {
-    operands.multiply(leaf, output, input, inputs, sum, inputs);
-    const int level = for_merges(leaf, leaf + 1 == leaves, [&](int l) HWY_ATTR {
-      const float* left = kept(l);
-      for (int64_t i = 0; i < size; i += kLanes) {
-        hn::Store(hn::Add(hn::Load(d, left + i), hn::Load(d, sum + i)), d, sum + i);
-      }
-    });
-    if (leaf + 1 < leaves) std::copy_n(sum, size, kept(level));
-  }
-  for (int64_t r = 0; r < kAmxOutputs; ++r) std::copy_n(sum + r * inputs, inputs, to + r * stride);
-}
 
 bool amx_weight_gradient_fits(const kernels::WeightGradient& g) {
   return g.type == DType::kBF16 && g.outputs % kAmxUnit == 0 && g.inputs % kAmxUnit == 0 &&
@@ -197,8 +206,7 @@ bool amx_weight_gradient_fits(const kernels::WeightGradient& g) {
 
 int64_t amx_scratch(const kernels::WeightGradient& g) {
   const auto leaves = static_cast<int64_t>(g.leaves.size()) - 1;
-  return AmxOperands(g).bytes() +
-         (leaves > 1 ? merge_bytes(leaves, std::min(kAmxInputs, g.inputs)) : 0);
+  return AmxOperands(g).bytes() + BlockStream::bytes(leaves);
 }
 
 void amx_make_dw(const Cpu& on, const kernels::WeightGradient& g) {
@@ -220,7 +228,6 @@ void amx_make_dw(const Cpu& on, const kernels::WeightGradient& g) {
              x + input * depth);
     }
   });
-  const auto leaves = static_cast<int64_t>(g.leaves.size()) - 1;
   const int64_t out_blocks = g.outputs / kAmxOutputs;
   const int64_t blocks = out_blocks * divide_up(g.inputs, kAmxInputs);
   // Setting up the tiles takes about as long as a small block: few tasks, each of blocks that
@@ -232,13 +239,8 @@ void amx_make_dw(const Cpu& on, const kernels::WeightGradient& g) {
     for (int64_t i = blocks * task / tasks; i < blocks * (task + 1) / tasks; ++i) {
       const int64_t output = i % out_blocks * kAmxOutputs;
       const int64_t input = i / out_blocks * kAmxInputs;
-      const int64_t inputs = std::min(kAmxInputs, g.inputs - input);
-      if (leaves == 1) {
-        for (int64_t j = 0; j < inputs; j += amx::kBlockColumns) stream.make(output, input + j);
-      } else {
-        merge_block(operands, leaves, output, input, inputs, g.dw + output * g.inputs + input,
-                    g.inputs);
-      }
+      const int64_t end = std::min(input + kAmxInputs, g.inputs);
+      for (int64_t j = input; j < end; j += amx::kBlockColumns) stream.make(output, j);
     }
     stream.finish();
   });

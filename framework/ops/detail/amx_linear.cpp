@@ -150,14 +150,14 @@ void amx_linear_of(const kernels::AmxLinear& layer) {
                   static_cast<size_t>((kBlockRows - count) * row_bytes));
       a = copy.get();
     }
+    const auto rows = amx::TilesOfA::rows(a, row_bytes);
     for (int64_t column = 0; column < layer.columns; column += kBlockColumns) {
-      const std::byte* b = packed + column * row_bytes;
+      const amx::TilesOfB columns = {packed + column * row_bytes, panel};
       float* product = products[turn ^= 1];
-      if (count > kAmxRows) {
-        amx::block_beside<2, kInt8>(steps, a, row_bytes, b, panel, product, before.rows, finish);
-      } else {
-        amx::block_beside<1, kInt8>(steps, a, row_bytes, b, panel, product, before.rows, finish);
-      }
+      const auto make = [&]<int kTiles>() HWY_ATTR {
+        amx::block_beside<kTiles, kInt8>(steps, rows, columns, product, false, before.rows, finish);
+      };
+      count > kAmxRows ? make.template operator()<2>() : make.template operator()<1>();
       const int64_t at = row * layer.to.stride + column;
       before = {product,
                 count,

@@ -70,10 +70,10 @@ template <int kRows, int kColumns>
   if constexpr (kRows > 1 && kColumns > 1) store<3>(below + kAmxRowBytes, stride);
 }
 
-// C += A B for the depth of one tile: A's rows are `stride` apart, the second tile of B begins
-// `panel` behind the first. kOnce: B is not expected in L1 the next time.
+// C += A B for the depth of one tile: A's rows are `stride` apart, the second tile of A begins
+// `below` behind the first, that of B `panel`. kOnce: B is not expected in L1 the next time.
 template <int kRows, int kColumns, bool kInt8 = false, bool kOnce = false>
-[[gnu::always_inline]] inline void multiply_tiles(const std::byte* a, int64_t stride,
+[[gnu::always_inline]] inline void multiply_tiles(const std::byte* a, int64_t stride, int64_t below,
                                                   const std::byte* b, int64_t panel) {
   load<4>(a, stride);
   kOnce ? load_once<6>(b, kAmxRowBytes) : load<6>(b, kAmxRowBytes);
@@ -83,7 +83,7 @@ template <int kRows, int kColumns, bool kInt8 = false, bool kOnce = false>
     multiply_add<1, 4, 7, kInt8>();
   }
   if constexpr (kRows > 1) {
-    load<5>(a + kAmxRows * stride, stride);
+    load<5>(a + below, stride);
     multiply_add<2, 5, 6, kInt8>();
   }
   if constexpr (kRows > 1 && kColumns > 1) multiply_add<3, 5, 7, kInt8>();
@@ -103,7 +103,8 @@ template <int kRows, int kColumns>
   const auto* rows = reinterpret_cast<const std::byte*>(a.data);
   const auto* panel = reinterpret_cast<const std::byte*>(b.data);
   for (int64_t k = 0; k < depth; k += kAmxDepth) {
-    multiply_tiles<kRows, kColumns>(rows, a.stride * kNumber, panel, b.panel * kNumber);
+    const int64_t stride = a.stride * kNumber;
+    multiply_tiles<kRows, kColumns>(rows, stride, kAmxRows * stride, panel, b.panel * kNumber);
     rows += kAmxRowBytes;
     panel += b.step * kNumber;
   }
@@ -138,28 +139,51 @@ template <int kRows>
 constexpr int64_t kBlockRows = 2 * kAmxRows;
 constexpr int64_t kBlockColumns = 2 * kAmxColumns;
 
+// A [16 kTiles, K] in memory: its rows are `stride` bytes apart, its second tile is `below` behind
+// the first and what follows along K `step` behind.
+struct TilesOfA {
+  const void* data;
+  int64_t stride;
+  int64_t below;
+  int64_t step;
+
+  static TilesOfA rows(const void* data, int64_t stride) {
+    return {data, stride, kAmxRows * stride, kAmxRowBytes};
+  }
+};
+
+// B [K, 32]: the tiles of 16 columns follow one another, the second 16 are `panel` bytes behind.
+struct TilesOfB {
+  const void* data;
+  int64_t panel;
+};
+
 // C [16 kTiles, 32] = A B of bf16, summed in f32, or of int8, in i32; rows of C lie one after
-// another. A is at `a`, its rows `stride` bytes apart; the tiles of B's 16 columns follow one
-// another, from `b` and from `b + panel` bytes on. Meanwhile finish(row) is called for rows [0,
-// rows) of another block: what it does takes no time if it is short. B is not expected in L1 the
-// next time.
+// another. `continues`: C's chains go on. Meanwhile finish(row) is called for rows [0, rows) of
+// another block, or of what C is before: what it does takes no time if it is short. B is not
+// expected in L1 the next time.
 template <int kTiles, bool kInt8 = false, typename Finish>
-[[gnu::always_inline]] inline void block_beside(int64_t steps, const void* a, int64_t stride,
-                                                const void* b, int64_t panel, void* c, int64_t rows,
+[[gnu::always_inline]] inline void block_beside(int64_t steps, const TilesOfA& a, const TilesOfB& b,
+                                                void* c, bool continues, int64_t rows,
                                                 Finish&& finish) {
+  constexpr int64_t kStride = kBlockColumns * int64_t{sizeof(float)};
   const int64_t rows_a_step = steps == 0 ? 0 : (rows + steps - 1) / steps;
-  zero_c<kTiles, 2>();
-  const auto* from = static_cast<const std::byte*>(a);
-  const auto* tiles = static_cast<const std::byte*>(b);
+  if (continues) {
+    load_c<kTiles, 2>(static_cast<const std::byte*>(c), kStride);
+  } else {
+    zero_c<kTiles, 2>();
+  }
+  const auto* from = static_cast<const std::byte*>(a.data);
+  const auto* tiles = static_cast<const std::byte*>(b.data);
   int64_t row = 0;
   for (int64_t step = 0; step < steps; ++step) {
-    multiply_tiles<kTiles, 2, kInt8, true>(from, stride, tiles, panel);
+    multiply_tiles<kTiles, 2, kInt8, true>(from, a.stride, a.below, tiles, b.panel);
     for (const int64_t end = std::min(rows, row + rows_a_step); row < end; ++row) finish(row);
-    from += kAmxRowBytes;
+    from += a.step;
     tiles += kAmxTileBytes;
   }
   for (; row < rows; ++row) finish(row);  // of a product without depth
-  store_c<kTiles, 2>(static_cast<std::byte*>(c), kBlockColumns * int64_t{sizeof(float)});
+  store_c<kTiles, 2>(static_cast<std::byte*>(c), kStride);
 }
 
 }  // namespace heddle::amx

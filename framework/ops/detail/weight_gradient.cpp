@@ -312,15 +312,11 @@ void weight_gradient_of(const Cpu& on, const kernels::WeightGradient& g) {
 }
 
 void weight_gradient(const Cpu& on, const kernels::WeightGradient& g) {
-  kernels::WeightGradient left = g;
 #if HWY_TARGET == HWY_AVX3
-  if (g.dw && amx_weight_gradient_fits(g)) {
-    amx_make_dw(on, g);
-    left.dw = nullptr;
-  }
+  if (g.dw && amx_weight_gradient_fits(g)) return amx_weight_gradient(on, g);
 #endif
-  if (g.type == DType::kBF16) return weight_gradient_of<BFloat16>(on, left);
-  weight_gradient_of<float>(on, left);
+  if (g.type == DType::kBF16) return weight_gradient_of<BFloat16>(on, g);
+  weight_gradient_of<float>(on, g);
 }
 
 }  // namespace

@@ -24,11 +24,16 @@ HWY_BEFORE_NAMESPACE();
 namespace heddle::HWY_NAMESPACE {
 namespace {
 
-// Sizes of dw that the tiles divide.
+// Sizes of dw that the tiles divide. What is packed together, so many rows of a leaf and as many
+// columns, is read by whole lines.
 constexpr int64_t kAmxUnit = 32;
-// A task makes a block of dw: its x stays in L2, its dy in L1.
+// A task makes a strip of dw, so many outputs high: its x stays in L2, its dy, so many rows at a
+// time, in L1.
 constexpr int64_t kAmxOutputs = 32;
-constexpr int64_t kAmxInputs = 128;
+constexpr int64_t kMostBlocks = 8;  // of a strip, beside one another
+constexpr int64_t kPartRows = 512;
+// Columns that are packed by one task.
+constexpr int64_t kBandColumns = 512;
 
 // Where each leaf's rows lie among the packed ones: whole tiles, zeros after the last row.
 std::vector<int64_t> padded_leaves(std::span<const int64_t> leaves) {
@@ -40,71 +45,197 @@ std::vector<int64_t> padded_leaves(std::span<const int64_t> leaves) {
   return offsets;
 }
 
-// Two rows of 16 numbers as 16 pairs. `rows` is how many there are.
-HWY_INLINE __m512i pair_rows(const BFloat16* row, int64_t stride, int64_t rows) {
-  if (rows <= 0) return _mm512_setzero_si512();
-  const __m256i first = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row));
-  const __m256i second = rows > 1
-                             ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row + stride))
-                             : _mm256_setzero_si256();
-  const __m512i low = _mm512_cvtepu16_epi32(first);
-  return _mm512_or_si512(low, _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16));
+// 32 columns of two rows, as 16 pairs and 16 more. `rows` is how many there are.
+struct PairedLines {
+  __m512i left, right;
+};
+
+HWY_INLINE PairedLines pair_lines(const BFloat16* row, int64_t stride, int64_t rows) {
+  alignas(64) static constexpr uint16_t kLeft[32] = {0,  32, 1,  33, 2,  34, 3,  35, 4,  36, 5,
+                                                     37, 6,  38, 7,  39, 8,  40, 9,  41, 10, 42,
+                                                     11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
+  const __m512i left = _mm512_load_si512(kLeft);
+  const __m512i right = _mm512_add_epi16(left, _mm512_set1_epi16(16));
+  const __m512i none = _mm512_setzero_si512();
+  const __m512i first = rows > 0 ? _mm512_loadu_si512(row) : none;
+  const __m512i second = rows > 1 ? _mm512_loadu_si512(row + stride) : none;
+  return {_mm512_permutex2var_epi16(first, left, second),
+          _mm512_permutex2var_epi16(first, right, second)};
 }
 
-// dy, transposed, as A: 16 of its columns become rows of `to`.
-void pack_dy(const BFloat16* from, int64_t columns, std::span<const int64_t> leaves,
-             std::span<const int64_t> padded, BFloat16* to, int64_t stride) {
-  alignas(64) BFloat16 pairs[16][kAmxDepth];
-  const BFloat16* sources[16];
-  for (int i = 0; i < 16; ++i) sources[i] = pairs[i];
-  for (size_t leaf = 0; leaf + 1 < leaves.size(); ++leaf) {
-    int64_t row = leaves[leaf];
-    for (int64_t k = padded[leaf]; k < padded[leaf + 1]; k += kAmxDepth) {
-      for (BFloat16(&pair)[kAmxDepth] : pairs) {
-        _mm512_store_si512(pair, pair_rows(from + row * columns, columns, leaves[leaf + 1] - row));
-        row += 2;
-      }
-      transpose_pairs(sources, 0, to + k, stride);
-    }
+// A unit of a matrix [.., stride], from its first element on; `rows` of its rows are there.
+struct AmxUnit {
+  const BFloat16* data;
+  int64_t stride;
+  int64_t rows;
+
+  HWY_INLINE PairedLines pair(int64_t i) const {
+    return pair_lines(data + 2 * i * stride, stride, rows - 2 * i);
   }
-}
-
-// 16 columns of x as a panel of B.
-void pack_x(const BFloat16* from, int64_t columns, std::span<const int64_t> leaves,
-            std::span<const int64_t> padded, BFloat16* to) {
-  for (size_t leaf = 0; leaf + 1 < leaves.size(); ++leaf) {
-    int64_t row = leaves[leaf];
-    for (int64_t k = padded[leaf]; k < padded[leaf + 1]; k += 2, row += 2, to += 32) {
-      _mm512_store_si512(to, pair_rows(from + row * columns, columns, leaves[leaf + 1] - row));
-    }
+  // What is packed in a while. The hardware does not foresee rows that are far apart.
+  HWY_INLINE void prefetch() const {
+    for (int64_t r = 0; r < rows; ++r) _mm_prefetch(data + r * stride + 64, _MM_HINT_T0);
   }
-}
-
-struct AmxOperands {
-  std::vector<int64_t> leaves;  // of the packed rows
-  int64_t dy_stride;            // rows begin in different sets of the cache
-  int64_t dy_size, x_size;
-  const BFloat16* dy = nullptr;  // as A
-  const BFloat16* x = nullptr;   // as B
-
-  explicit AmxOperands(const kernels::WeightGradient& g)
-      : leaves(padded_leaves(g.leaves)),
-        dy_stride(leaves.back() + kAmxDepth),
-        dy_size(g.outputs * dy_stride),
-        x_size(g.inputs * leaves.back()) {}
-
-  int64_t bytes() const { return (dy_size + x_size) * static_cast<int64_t>(sizeof(BFloat16)); }
-
-  AmxA a(int64_t output) const { return {dy + output * dy_stride, dy_stride}; }
-  AmxB b(int64_t input) const {
-    const int64_t panel = leaves.back() * kAmxColumns;
-    return {x + input / kAmxColumns * panel, panel};
+  // Adds its rows to `sums` [32], one after another.
+  HWY_INLINE void add_rows(float* sums) const {
+    const F d;
+    Vec low = hn::Load(d, sums), high = hn::Load(d, sums + 16);
+    for (int64_t r = 0; r < rows; ++r) {
+      low = hn::Add(low, load_whole(data + r * stride));
+      high = hn::Add(high, load_whole(data + r * stride + 16));
+    }
+    hn::Store(low, d, sums);
+    hn::Store(high, d, sums + 16);
   }
 };
 
-// Blocks of dw, one after another, each leaf by leaf: while the tiles make a leaf's share, the one
-// before goes up the leaves' tree. dw is much larger than the caches and not read soon: its blocks
-// are written past them.
+// dy, transposed, as tiles of A: the second 16 columns go `below` behind the first.
+HWY_INLINE void pack_dy(const AmxUnit& unit, BFloat16* to, int64_t below) {
+  alignas(64) BFloat16 left[16][kAmxDepth], right[16][kAmxDepth];
+  const BFloat16 *lefts[16], *rights[16];
+  for (int64_t i = 0; i < 16; ++i) {
+    const PairedLines pair = unit.pair(i);
+    _mm512_store_si512(left[i], pair.left);
+    _mm512_store_si512(right[i], pair.right);
+    lefts[i] = left[i];
+    rights[i] = right[i];
+  }
+  transpose_pairs(lefts, 0, to, kAmxDepth);
+  transpose_pairs(rights, 0, to + below, kAmxDepth);
+}
+
+// x as tiles of B.
+HWY_INLINE void pack_x(const AmxUnit& unit, BFloat16* to, int64_t panel) {
+  for (int64_t i = 0; i < 16; ++i, to += 32) {
+    const PairedLines pair = unit.pair(i);
+    _mm512_store_si512(to, pair.left);
+    _mm512_store_si512(to + panel, pair.right);
+  }
+}
+
+// dy and x in tiles. 16 columns are a panel of packed rows, tile by tile.
+struct AmxOperands {
+  std::vector<int64_t> leaves;  // of the packed rows
+  int64_t panel;                // elements
+  BFloat16* dy = nullptr;       // as A
+  BFloat16* x = nullptr;        // as B
+
+  explicit AmxOperands(const kernels::WeightGradient& g)
+      : leaves(padded_leaves(g.leaves)), panel(leaves.back() * kAmxColumns) {}
+
+  // Where the tiles of 16 columns have a row that is the first of one.
+  int64_t at(int64_t column, int64_t row) const {
+    return column / kAmxColumns * panel + row * kAmxColumns;
+  }
+  amx::TilesOfA a(int64_t output, int64_t row) const {
+    return {dy + at(output, row), kAmxRowBytes, panel * kNumber, kAmxTileBytes};
+  }
+  amx::TilesOfB b(int64_t input, int64_t row) const {
+    return {x + at(input, row), panel * kNumber};
+  }
+
+ private:
+  static constexpr int64_t kNumber = sizeof(BFloat16);
+};
+
+int64_t packed_bytes(const kernels::WeightGradient& g) {
+  return (g.outputs + g.inputs) * padded_leaves(g.leaves).back() *
+         static_cast<int64_t>(sizeof(BFloat16));
+}
+
+// The sums of a band's columns over a leaf, and what waits at each level of the leaves' tree.
+class BandSums {
+ public:
+  BandSums(int64_t leaves, float* to, int64_t columns)
+      : leaves_(leaves),
+        to_(to),
+        columns_(columns),
+        memory_(allocate(bytes(leaves))),
+        sums_(reinterpret_cast<float*>(memory_.get())) {
+    std::fill_n(sums_, kBandColumns, 0.0f);
+  }
+
+  static int64_t bytes(int64_t leaves) {
+    const int64_t levels = std::bit_width(static_cast<uint64_t>(leaves - 1));
+    return (levels + 1) * kBandColumns * static_cast<int64_t>(sizeof(float));
+  }
+
+  float* leaf() { return sums_; }
+  void end_leaf(int64_t leaf) {
+    const bool last = leaf + 1 == leaves_;
+    const int level = for_merges(leaf, last, [&](int l) {
+      for (int64_t i = 0; i < columns_; ++i) sums_[i] = kept(l)[i] + sums_[i];
+    });
+    std::copy_n(sums_, columns_, last ? to_ : kept(level));
+    std::fill_n(sums_, columns_, 0.0f);
+  }
+
+ private:
+  float* kept(int level) { return sums_ + (level + 1) * kBandColumns; }
+
+  int64_t leaves_;
+  float* to_;
+  int64_t columns_;
+  std::shared_ptr<std::byte> memory_;
+  float* sums_;
+};
+
+// A band of `from` [rows, columns], from column `first` on. Calls pack(unit, column, row) for its
+// units, with the place of their packed rows, and end_leaf(leaf).
+template <typename Pack, typename EndLeaf>
+HWY_INLINE void for_units(const void* from, int64_t columns, int64_t first,
+                          std::span<const int64_t> leaves, std::span<const int64_t> padded,
+                          Pack&& pack, EndLeaf&& end_leaf) {
+  const auto* data = static_cast<const BFloat16*>(from);
+  for (size_t leaf = 0; leaf + 1 < leaves.size(); ++leaf) {
+    int64_t row = leaves[leaf];
+    for (int64_t k = padded[leaf]; k < padded[leaf + 1]; k += kAmxUnit, row += kAmxUnit) {
+      const int64_t rows = std::min(kAmxUnit, leaves[leaf + 1] - row);
+      for (int64_t c = first; c < std::min(first + kBandColumns, columns); c += kAmxUnit) {
+        const AmxUnit unit = {data + row * columns + c, columns, rows};
+        unit.prefetch();
+        pack(unit, c, k);
+      }
+    }
+    end_leaf(static_cast<int64_t>(leaf));
+  }
+}
+
+// A band of dy, with the sums of its columns while they are in cache.
+void pack_dy_band(const kernels::WeightGradient& g, int64_t first, const AmxOperands& to) {
+  const auto pack = [&](const AmxUnit& unit, int64_t column, int64_t row)
+                        HWY_ATTR { pack_dy(unit, to.dy + to.at(column, row), to.panel); };
+  if (!g.db) {
+    return for_units(g.dy, g.outputs, first, g.leaves, to.leaves, pack, [](int64_t) {});
+  }
+  BandSums sums(static_cast<int64_t>(g.leaves.size()) - 1, g.db + first,
+                std::min(kBandColumns, g.outputs - first));
+  for_units(
+      g.dy, g.outputs, first, g.leaves, to.leaves,
+      [&](const AmxUnit& unit, int64_t column, int64_t row) HWY_ATTR {
+        pack(unit, column, row);
+        unit.add_rows(sums.leaf() + column - first);
+      },
+      [&](int64_t leaf) { sums.end_leaf(leaf); });
+}
+
+void pack_x_band(const kernels::WeightGradient& g, int64_t first, const AmxOperands& to) {
+  for_units(
+      g.x, g.inputs, first, g.leaves, to.leaves,
+      [&](const AmxUnit& unit, int64_t column, int64_t row)
+          HWY_ATTR { pack_x(unit, to.x + to.at(column, row), to.panel); },
+      [](int64_t) {});
+}
+
+// Inputs of a strip: all rows of its x take half of L2.
+int64_t strip_inputs(int64_t rows) {
+  const int64_t columns = group_bytes() / (std::max<int64_t>(1, rows) * int64_t{sizeof(BFloat16)});
+  return std::clamp<int64_t>(columns / amx::kBlockColumns, 1, kMostBlocks) * amx::kBlockColumns;
+}
+
+// Strips of dw, one after another, each block by block. While the tiles make a leaf's share of a
+// block, the share before goes up the leaves' tree. dw is much larger than the caches and not read
+// soon: its blocks are written past them.
 class BlockStream {
  public:
   BlockStream(const AmxOperands& operands, float* dw, int64_t inputs)
@@ -114,36 +245,30 @@ class BlockStream {
         inputs_(inputs),
         aligned_(reinterpret_cast<uintptr_t>(dw) % 64 == 0),
         memory_(allocate(bytes(leaves_))),
-        kept_(reinterpret_cast<float*>(memory_.get())) {}
+        blocks_(reinterpret_cast<float*>(memory_.get())) {}
 
-  // Of memory.
+  // Of memory: for a share of each block, or for a share and what waits at each level of the tree.
   static int64_t bytes(int64_t leaves) {
-    const int levels = std::bit_width(static_cast<uint64_t>(leaves - 1));
-    return (levels + 2) * kBlock * static_cast<int64_t>(sizeof(float));
+    const int64_t levels = std::bit_width(static_cast<uint64_t>(leaves - 1));
+    return std::max(kMostBlocks, levels + 1) * kBlock * static_cast<int64_t>(sizeof(float));
   }
 
-  void make(int64_t output, int64_t input) {
-    const AmxA a = operands_.a(output);
-    const AmxB b = operands_.b(input);
-    for (int64_t leaf = 0; leaf < leaves_; ++leaf) {
-      const int64_t begin = operands_.leaves[static_cast<size_t>(leaf)];
-      const int64_t end = operands_.leaves[static_cast<size_t>(leaf) + 1];
-      // What is merged with nothing yet is made where it is kept.
-      const bool last = leaf + 1 == leaves_;
-      const bool alone = leaf % 2 == 0 && !last;
-      float* block = alone ? kept(0) : made_in(turn_ ^= 1);
-      amx::block_beside<2>((end - begin) / kAmxDepth, a.data + begin, a.stride * kNumber,
-                           b.data + begin * kAmxColumns, b.panel * kNumber, block,
-                           share_.from ? kAmxOutputs : 0,
-                           [&](int64_t row) HWY_ATTR { write(row); });
-      share_ = {};
-      if (alone) continue;
-      share_.from = block;
-      const int level =
-          for_merges(leaf, last, [&](int l) { share_.left[share_.lefts++] = kept(l); });
-      share_.to = last ? nullptr : kept(level);
+  void make(int64_t output, int64_t input, int64_t end) {
+    if (leaves_ > 1) {
+      for (; input < end; input += amx::kBlockColumns) {
+        for (int64_t leaf = 0; leaf < leaves_; ++leaf) make_leaf(leaf, output, input);
+      }
+      return;
     }
-    to_ = dw_ + output * inputs_ + input;
+    const int64_t rows = operands_.leaves.back();
+    for (int64_t begin = 0; begin == 0 || begin < rows; begin += kPartRows) {
+      const int64_t next = std::min(begin + kPartRows, rows);
+      float* block = blocks_;
+      for (int64_t i = input; i < end; i += amx::kBlockColumns, block += kBlock) {
+        make_share(output, i, begin, next, block, begin > 0);
+        if (next == rows) share_ = {.from = block, .to = dw_ + output * inputs_ + i};
+      }
+    }
   }
   void finish() {
     for (int64_t row = 0; share_.from && row < kAmxOutputs; ++row) write(row);
@@ -151,19 +276,42 @@ class BlockStream {
   }
 
  private:
-  static constexpr int64_t kNumber = sizeof(BFloat16);
   static constexpr int64_t kBlock = kAmxOutputs * amx::kBlockColumns;
 
-  // A leaf's share of a block, from the tiles, and what it is the right of.
+  // What the tiles have made of a block, and what it is the right of.
   struct Share {
     const float* from = nullptr;
-    const float* left[kLevels];
+    float* to = nullptr;  // in dw, or where it is kept
+    bool kept = false;
     int lefts = 0;
-    float* to = nullptr;  // null: that is the block
+    const float* left[kLevels];
   };
 
-  float* made_in(int turn) { return kept_ + turn * kBlock; }
-  float* kept(int level) { return kept_ + (level + 2) * kBlock; }
+  float* kept(int level) { return blocks_ + (level + 1) * kBlock; }
+
+  void make_leaf(int64_t leaf, int64_t output, int64_t input) {
+    const int64_t begin = operands_.leaves[static_cast<size_t>(leaf)];
+    const int64_t end = operands_.leaves[static_cast<size_t>(leaf) + 1];
+    const bool last = leaf + 1 == leaves_;
+    // What is merged with nothing yet is made where it is kept.
+    const bool alone = leaf % 2 == 0 && !last;
+    float* block = alone ? kept(0) : blocks_;
+    make_share(output, input, begin, end, block, false);
+    if (alone) return;
+    share_.from = block;
+    const int level = for_merges(leaf, last, [&](int l) { share_.left[share_.lefts++] = kept(l); });
+    share_.kept = !last;
+    share_.to = last ? dw_ + output * inputs_ + input : kept(level);
+  }
+
+  void make_share(int64_t output, int64_t input, int64_t begin, int64_t end, float* block,
+                  bool continues) {
+    amx::block_beside<2>((end - begin) / kAmxDepth, operands_.a(output, begin),
+                         operands_.b(input, begin), block, continues, share_.from ? kAmxOutputs : 0,
+                         [&](int64_t row) HWY_ATTR { write(row); });
+    share_.from = nullptr;
+    share_.lefts = 0;
+  }
 
   HWY_INLINE void write(int64_t row) const {
     const int64_t at = row * amx::kBlockColumns;
@@ -172,13 +320,11 @@ class BlockStream {
       low = _mm512_add_ps(_mm512_load_ps(share_.left[i] + at), low);
       high = _mm512_add_ps(_mm512_load_ps(share_.left[i] + at + 16), high);
     }
-    if (share_.to) {
-      _mm512_store_ps(share_.to + at, low);
-      _mm512_store_ps(share_.to + at + 16, high);
-      return;
-    }
-    float* to = to_ + row * inputs_;
-    if (aligned_) {
+    float* to = share_.to + row * (share_.kept ? amx::kBlockColumns : inputs_);
+    if (share_.kept) {
+      _mm512_store_ps(to, low);
+      _mm512_store_ps(to + 16, high);
+    } else if (aligned_) {
       _mm512_stream_ps(to, low);
       _mm512_stream_ps(to + 16, high);
     } else {
@@ -193,10 +339,8 @@ class BlockStream {
   int64_t inputs_;
   bool aligned_;
   std::shared_ptr<std::byte> memory_;
-  float* kept_;
-  int turn_ = 0;
-  Share share_;          // not yet merged
-  float* to_ = nullptr;  // of the block that it is of, if that is its last
+  float* blocks_;
+  Share share_;  // not yet written to where it goes
 };
 
 bool amx_weight_gradient_fits(const kernels::WeightGradient& g) {
@@ -206,41 +350,35 @@ bool amx_weight_gradient_fits(const kernels::WeightGradient& g) {
 
 int64_t amx_scratch(const kernels::WeightGradient& g) {
   const auto leaves = static_cast<int64_t>(g.leaves.size()) - 1;
-  return AmxOperands(g).bytes() + BlockStream::bytes(leaves);
+  return packed_bytes(g) + std::max(BlockStream::bytes(leaves), BandSums::bytes(leaves));
 }
 
-void amx_make_dw(const Cpu& on, const kernels::WeightGradient& g) {
+// dw, and db if there is one.
+void amx_weight_gradient(const Cpu& on, const kernels::WeightGradient& g) {
   AmxOperands operands(g);
-  const int64_t depth = operands.leaves.back();
-  const std::shared_ptr<std::byte> memory = allocate(operands.bytes());
-  auto* dy = reinterpret_cast<BFloat16*>(memory.get());
-  BFloat16* x = dy + operands.dy_size;
-  operands.dy = dy;
-  operands.x = x;
-  on.parallel_for((g.outputs + g.inputs) / kAmxColumns, [&](int64_t task) {
-    const int64_t column = task * kAmxColumns;
-    if (column < g.outputs) {
-      pack_dy(static_cast<const BFloat16*>(g.dy) + column, g.outputs, g.leaves, operands.leaves,
-              dy + column * operands.dy_stride, operands.dy_stride);
+  const std::shared_ptr<std::byte> memory = allocate(packed_bytes(g));
+  operands.dy = reinterpret_cast<BFloat16*>(memory.get());
+  operands.x = operands.dy + operands.at(g.outputs, 0);
+  const int64_t bands = divide_up(g.outputs, kBandColumns);
+  on.parallel_for(bands + divide_up(g.inputs, kBandColumns), [&](int64_t band) {
+    if (band < bands) {
+      pack_dy_band(g, band * kBandColumns, operands);
     } else {
-      const int64_t input = column - g.outputs;
-      pack_x(static_cast<const BFloat16*>(g.x) + input, g.inputs, g.leaves, operands.leaves,
-             x + input * depth);
+      pack_x_band(g, (band - bands) * kBandColumns, operands);
     }
   });
   const int64_t out_blocks = g.outputs / kAmxOutputs;
-  const int64_t blocks = out_blocks * divide_up(g.inputs, kAmxInputs);
-  // Setting up the tiles takes about as long as a small block: few tasks, each of blocks that
+  const int64_t width = strip_inputs(operands.leaves.back());
+  const int64_t strips = out_blocks * divide_up(g.inputs, width);
+  // Setting up the tiles takes about as long as a small block: few tasks, each of strips that
   // follow one another, which have the same inputs.
-  const int64_t tasks = on.threads() == 1 ? 1 : std::min<int64_t>(blocks, 4 * on.threads());
+  const int64_t tasks = on.threads() == 1 ? 1 : std::min<int64_t>(strips, 4 * on.threads());
   on.parallel_for(tasks, [&](int64_t task) {
     const AmxTiles tiles;
     BlockStream stream(operands, g.dw, g.inputs);
-    for (int64_t i = blocks * task / tasks; i < blocks * (task + 1) / tasks; ++i) {
-      const int64_t output = i % out_blocks * kAmxOutputs;
-      const int64_t input = i / out_blocks * kAmxInputs;
-      const int64_t end = std::min(input + kAmxInputs, g.inputs);
-      for (int64_t j = input; j < end; j += amx::kBlockColumns) stream.make(output, j);
+    for (int64_t i = strips * task / tasks; i < strips * (task + 1) / tasks; ++i) {
+      const int64_t input = i / out_blocks * width;
+      stream.make(i % out_blocks * kAmxOutputs, input, std::min(input + width, g.inputs));
     }
     stream.finish();
   });

@@ -86,8 +86,11 @@ inline float bf16_to_f32(uint16_t bits) {
 }
 inline uint16_t f32_to_bf16(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((bits >> 16) | 0x40u);
-  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+  const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
+  // Both are made, so that loops become vector instructions.
+  const uint32_t quiet = (bits >> 16) | 0x40u;
+  const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  return static_cast<uint16_t>(nan ? quiet : rounded);
 }
 
 // IEEE 754 binary16, exact for every finite, infinite and subnormal value.

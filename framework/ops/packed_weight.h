@@ -70,6 +70,7 @@ class PackedWeight {
 
   PackedWeight(const Tensor& weight, bool backward, int64_t rows, Precision precision);
   int64_t task_height(const Cpu& on, int64_t rows) const;
+  int64_t panels_together(const Cpu& on) const;
   int64_t panel_bytes(const Panel& panel) const;
   bool reads_in_place(const Panel& panel, int64_t rows) const;
   void pack(const Tensor& weight);

@@ -1,7 +1,5 @@
 #include "framework/ops/detail/weight_gradient.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -10,6 +8,7 @@
 #include "framework/core/error.h"
 #include "framework/device/allocator.h"
 #include "framework/ops/detail/divide_up.h"
+#include "framework/ops/detail/second_cache.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "framework/ops/detail/weight_gradient.cpp"
@@ -33,19 +32,14 @@ constexpr int kLevels = std::bit_width(kernels::kMostLeaves - 1);
 // Rows until those that come from the second-level cache are here.
 constexpr int64_t kAhead = 8;
 constexpr int64_t kLine = 16;  // floats of a cache line
-// A panel is the rows' part of a tile. So many bytes of panels are gone through again and again.
-int64_t group_bytes() {
-  static const int64_t half = sysconf(_SC_LEVEL2_CACHE_SIZE) / 2;
-  return std::max<int64_t>(half, 256 << 10);
-}
 // Column sums are made for as many columns at a time.
 constexpr int64_t kSumColumns = 2 * kLanes;
 
-// Panels of a group.
+// A panel is the rows' part of a tile. Panels of a group, which is gone through again and again.
 template <int64_t kWidth>
 int64_t group_of(int64_t rows) {
   const int64_t bytes = std::max<int64_t>(1, rows) * kWidth * int64_t{sizeof(float)};
-  return std::max<int64_t>(1, group_bytes() / bytes);
+  return std::max<int64_t>(1, half_of_second_cache() / bytes);
 }
 
 // The tree of leaf_tree.h as a binary counter. Calls merge(level), which puts the sum of 2^level

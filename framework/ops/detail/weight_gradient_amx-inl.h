@@ -229,7 +229,8 @@ void pack_x_band(const kernels::WeightGradient& g, int64_t first, const AmxOpera
 
 // Inputs of a strip: all rows of its x take half of L2.
 int64_t strip_inputs(int64_t rows) {
-  const int64_t columns = group_bytes() / (std::max<int64_t>(1, rows) * int64_t{sizeof(BFloat16)});
+  const int64_t columns =
+      half_of_second_cache() / (std::max<int64_t>(1, rows) * int64_t{sizeof(BFloat16)});
   return std::clamp<int64_t>(columns / amx::kBlockColumns, 1, kMostBlocks) * amx::kBlockColumns;
 }
 

@@ -1,10 +1,13 @@
 #include "framework/device/profile.h"
 
+#include <immintrin.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -18,13 +21,9 @@ namespace {
 // A tick is a nanosecond of the steady clock or, where the kernel itself trusts it, a step of the
 // processor's counter: that is read without a memory access.
 bool has_counter() {
-#if defined(__x86_64__)
   std::string source;
   std::ifstream("/sys/devices/system/clocksource/clocksource0/current_clocksource") >> source;
   return source == "tsc";
-#else
-  return false;
-#endif
 }
 
 int64_t clock_nanoseconds() {
@@ -33,11 +32,26 @@ int64_t clock_nanoseconds() {
 }
 
 int64_t ticks(bool counter) {
-#if defined(__x86_64__)
-  if (counter) return static_cast<int64_t>(__builtin_ia32_rdtsc());
-#endif
-  return clock_nanoseconds();
+  return counter ? static_cast<int64_t>(__rdtsc()) : clock_nanoseconds();
 }
+
+// A moment by both clocks.
+struct Moment {
+  explicit Moment(bool counter) : tick(ticks(counter)), nanoseconds(tick) {
+    if (!counter) return;
+    // Of some tries, that between whose readings the least has passed.
+    int64_t least = std::numeric_limits<int64_t>::max();
+    for (int i = 0; i < 5; ++i) {
+      const int64_t before = ticks(counter), now = clock_nanoseconds(), after = ticks(counter);
+      if (after - before >= least) continue;
+      least = after - before;
+      tick = before + least / 2;
+      nanoseconds = now;
+    }
+  }
+
+  int64_t tick, nanoseconds;
+};
 
 constexpr size_t kPending = 256;  // spans
 constexpr size_t kChunk = 4096;   // events
@@ -62,9 +76,9 @@ bool SpanKey::operator==(const SpanKey& other) const {
          module == other.module && kind == other.kind && pass == other.pass;
 }
 
-// Between two spans an op has been through the caches: what a span reads it waits for. So it finds
-// all in one line, and its end only writes, to the next place of `pending`; the look-ups of totals
-// and events are done for many at once.
+// Between two spans an op has been through the caches: what a span reads it waits for. So what it
+// needs of its log is in one line, and its end only writes, to the next place of `pending`; the
+// look-ups of totals and events are done for many at once.
 struct Profile::Log {
   struct Ended {
     SpanKey key;
@@ -87,30 +101,29 @@ struct Profile::Log {
   bool counter = false;
   State* state = nullptr;
   std::array<Ended, kPending> pending;
-  std::unordered_map<SpanKey, SpanTotal, Hash> totals;
-  std::vector<std::vector<SpanEvent>> chunks;
+  std::unordered_map<SpanKey, SpanTotal, Hash> totals;  // in ticks
+  std::vector<std::vector<SpanEvent>> chunks;           // in ticks, not from the beginning
   std::map<std::string, int32_t, std::less<>> modules;  // that this thread has met
+
+  // Of the thread that asks: its log, and the profile that this is of.
+  static inline thread_local Log* mine = nullptr;
+  static inline thread_local uint64_t serial_of_mine = 0;
 };
 
 struct Profile::State {
-  // A moment by both clocks.
-  struct Moment {
-    explicit Moment(bool counter) : tick(ticks(counter)), nanoseconds(clock_nanoseconds()) {}
-
-    int64_t tick, nanoseconds;
-  };
-
   explicit State(int64_t most) : most_events(most) {}
 
   // When its life ended, or now.
   Moment last() const { return ended ? *ended : Moment(counter); }
 
-  Log* add_log() {
+  // For the thread that asks.
+  void add_log() {
     std::lock_guard lock(mutex);
     logs.push_back(std::make_unique<Log>());
     logs.back()->state = this;
     logs.back()->counter = counter;
-    return logs.back().get();
+    Log::mine = logs.back().get();
+    Log::serial_of_mine = serial;
   }
 
   int32_t intern(std::string_view path) {
@@ -143,10 +156,7 @@ void Profile::Log::settle() {
     total.nanoseconds += span.end - span.begin - span.inside;
     total.work += span.work;
     if (kept-- <= 0) continue;
-    if (chunks.empty() || chunks.back().size() == kChunk) {
-      const bool is_first = chunks.empty();  // perhaps of a thread that lives for one span
-      chunks.emplace_back().reserve(is_first ? 0 : kChunk);
-    }
+    if (chunks.empty() || chunks.back().size() == kChunk) chunks.emplace_back().reserve(kChunk);
     chunks.back().push_back({.key = span.key,
                              .begin = span.begin,
                              .end = span.end,
@@ -157,29 +167,22 @@ void Profile::Log::settle() {
 }
 
 Profile::Log* Profile::log() {
-  struct Mine {
-    uint64_t serial = 0;  // of the profile that the log is of
-    Log* log = nullptr;
-  };
-  thread_local Mine mine;
   const uint64_t serial = alive_.load(std::memory_order_acquire);
   if (serial == 0 || WorkCount::counts()) return nullptr;
-  if (mine.serial != serial) {
+  if (Log::serial_of_mine != serial) {
     std::lock_guard lock(changes);
     if (current == nullptr) return nullptr;
-    mine = {current->state_->serial, current->state_->add_log()};
+    current->state_->add_log();
   }
-  return mine.log;
+  return Log::mine;
 }
 
 Profile::Profile(int64_t most_events) : state_(std::make_unique<State>(most_events)) {
-  {
-    std::lock_guard lock(changes);
-    if (current != nullptr) throw std::invalid_argument("[profile] another one is alive.");
-    current = this;
-  }
+  std::lock_guard lock(changes);
+  if (current != nullptr) throw std::invalid_argument("[profile] another one is alive.");
+  state_->add_log();  // the first is of this thread
+  current = this;
   alive_ = state_->serial;
-  log();  // the first
 }
 
 Profile::~Profile() {
@@ -195,7 +198,7 @@ void Profile::stop() {
 }
 
 std::vector<Profile::Thread> Profile::threads() const {
-  const State::Moment first = state_->begun, last = state_->last();
+  const Moment first = state_->begun, last = state_->last();
   const double tick = static_cast<double>(last.nanoseconds - first.nanoseconds) /
                       static_cast<double>(std::max<int64_t>(1, last.tick - first.tick));
   const auto to_nanoseconds = [&](int64_t& ticks) {
@@ -211,6 +214,7 @@ std::vector<Profile::Thread> Profile::threads() const {
       thread.totals.back().key = key;
       to_nanoseconds(thread.totals.back().nanoseconds);
     }
+    thread.events.reserve(log->chunks.size() * kChunk);
     for (const auto& chunk : log->chunks) {
       for (SpanEvent event : chunk) {
         event.begin -= first.tick;

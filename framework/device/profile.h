@@ -64,7 +64,8 @@ class Profile {
     std::vector<SpanEvent> events;  // by their ends
   };
 
-  // Keeps the first `most_events` spans one by one, and the totals of all.
+  // Keeps the first `most_events` spans one by one, but for a few hundred of each thread, and the
+  // totals of all.
   explicit Profile(int64_t most_events);
   ~Profile();
   Profile(const Profile&) = delete;

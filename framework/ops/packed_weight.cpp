@@ -16,7 +16,7 @@
 namespace heddle {
 namespace {
 
-// Columns of a panel that the library or the tiles multiply by.
+// Columns of a panel of the library's or of tiles.
 constexpr int64_t kPanelColumns = 192;
 // Rows that go through all panels together: x stays in the second-level cache meanwhile. Up to so
 // many f32 products read each panel once.
@@ -247,11 +247,13 @@ void PackedWeight::for_blocks(const Cpu& on, int64_t rows, Make&& make) const {
   on.parallel_for(groups * divide_up(rows, height), [&](int64_t i) {
     const int64_t row = i / groups * height;
     const int64_t first = i % groups * together;
+    const int64_t count = std::min(height, rows - row);
+    if (together == 1) return make(panels_[static_cast<size_t>(first)], row, count);
     Panel group = panels_[static_cast<size_t>(first)];
     for (int64_t p = first + 1; p < std::min(first + together, panels); ++p) {
       group.columns += panels_[static_cast<size_t>(p)].columns;
     }
-    make(group, row, std::min(height, rows - row));
+    make(group, row, count);
   });
 }
 

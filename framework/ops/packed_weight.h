@@ -80,7 +80,7 @@ class PackedWeight {
   void round_panel(const Panel& panel, const float* weight, std::byte* to);
   // Rows of this precision as the products' operands.
   std::shared_ptr<std::byte> operands_of(const void* rows, int64_t n) const;
-  // Calls make(panel, row, count) for all blocks of `rows` rows.
+  // Calls make(panel, row, count) for all blocks of `rows` rows; the panel may be several.
   template <typename Make>
   void for_blocks(const Cpu& on, int64_t rows, Make&& make) const;
   void multiply_rows(const Panel& panel, const void* x, int64_t rows, void* y,

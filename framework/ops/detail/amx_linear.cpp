@@ -155,7 +155,7 @@ void amx_linear_of(const kernels::AmxLinear& layer) {
       const amx::TilesOfB columns = {packed + column * row_bytes, panel};
       float* product = products[turn ^= 1];
       const auto make = [&]<int kTiles>() HWY_ATTR {
-        amx::block_beside<kTiles, kInt8>(steps, rows, columns, product, false, before.rows, finish);
+        amx::block_beside<kTiles, kInt8>(steps, rows, columns, {product}, before.rows, finish);
       };
       count > kAmxRows ? make.template operator()<2>() : make.template operator()<1>();
       const int64_t at = row * layer.to.stride + column;

@@ -148,7 +148,7 @@ struct TilesOfA {
   int64_t step;
 
   static TilesOfA rows(const void* data, int64_t stride) {
-    return {data, stride, kAmxRows * stride, kAmxRowBytes};
+    return {.data = data, .stride = stride, .below = kAmxRows * stride, .step = kAmxRowBytes};
   }
 };
 
@@ -158,18 +158,23 @@ struct TilesOfB {
   int64_t panel;
 };
 
-// C [16 kTiles, 32] = A B of bf16, summed in f32, or of int8, in i32; rows of C lie one after
-// another. `continues`: C's chains go on. Meanwhile finish(row) is called for rows [0, rows) of
-// another block, or of what C is before: what it does takes no time if it is short. B is not
-// expected in L1 the next time.
+// C [16 kTiles, 32]: its rows lie one after another.
+struct BlockOfC {
+  void* data;
+  bool continues = false;  // its chains go on
+};
+
+// C = A B of bf16, summed in f32, or of int8, in i32. Meanwhile finish(row) is called for rows
+// [0, rows) of another block, or of what C is before: what it does takes no time if it is short. B
+// is not expected in L1 the next time.
 template <int kTiles, bool kInt8 = false, typename Finish>
 [[gnu::always_inline]] inline void block_beside(int64_t steps, const TilesOfA& a, const TilesOfB& b,
-                                                void* c, bool continues, int64_t rows,
-                                                Finish&& finish) {
+                                                const BlockOfC& c, int64_t rows, Finish&& finish) {
   constexpr int64_t kStride = kBlockColumns * int64_t{sizeof(float)};
   const int64_t rows_a_step = steps == 0 ? 0 : (rows + steps - 1) / steps;
-  if (continues) {
-    load_c<kTiles, 2>(static_cast<const std::byte*>(c), kStride);
+  auto* const to = static_cast<std::byte*>(c.data);
+  if (c.continues) {
+    load_c<kTiles, 2>(to, kStride);
   } else {
     zero_c<kTiles, 2>();
   }
@@ -183,7 +188,7 @@ template <int kTiles, bool kInt8 = false, typename Finish>
     tiles += kAmxTileBytes;
   }
   for (; row < rows; ++row) finish(row);  // of a product without depth
-  store_c<kTiles, 2>(static_cast<std::byte*>(c), kStride);
+  store_c<kTiles, 2>(to, kStride);
 }
 
 }  // namespace heddle::amx

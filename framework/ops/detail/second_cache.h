@@ -1,4 +1,4 @@
-// What is gone through again and again while other data pass by.
+// How much may stay in a core's second-level cache while other data pass by.
 #pragma once
 
 #include <unistd.h>

@@ -42,6 +42,11 @@ int64_t group_of(int64_t rows) {
   return std::max<int64_t>(1, half_of_second_cache() / bytes);
 }
 
+// Of the tree of so many leaves.
+HWY_INLINE int64_t levels_of(int64_t leaves) {
+  return std::bit_width(static_cast<uint64_t>(leaves - 1));
+}
+
 // The tree of leaf_tree.h as a binary counter. Calls merge(level), which puts the sum of 2^level
 // leaves on the left of the current sum, for what ends with this leaf; for the last one, for all
 // that there is. Returns the level at which the current sum is to be kept.

@@ -1,5 +1,6 @@
-// The gradient of a Linear's weight on AMX's tiles: bf16 operands, sums in f32. Included by
-// weight_gradient.cpp where HWY_TARGET is HWY_AVX3, to be called where amx_available().
+// The gradients of a Linear's weight and bias on AMX's tiles: bf16 operands, sums in f32. Included
+// by weight_gradient.cpp, whose for_merges() it calls, where HWY_TARGET is HWY_AVX3; to be called
+// where amx_available().
 #if defined(HEDDLE_OPS_WEIGHT_GRADIENT_AMX_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef HEDDLE_OPS_WEIGHT_GRADIENT_AMX_INL_H_
 #undef HEDDLE_OPS_WEIGHT_GRADIENT_AMX_INL_H_
@@ -12,11 +13,14 @@
 #include <algorithm>
 #include <bit>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "framework/device/allocator.h"
 #include "framework/ops/detail/amx_panels-inl.h"
 #include "framework/ops/detail/amx_tiles-inl.h"
+#include "framework/ops/detail/divide_up.h"
+#include "framework/ops/detail/second_cache.h"
 #include "framework/ops/detail/simd-inl.h"
 #include "framework/ops/detail/weight_gradient.h"
 
@@ -27,12 +31,12 @@ namespace {
 // Sizes of dw that the tiles divide. What is packed together, so many rows of a leaf and as many
 // columns, is read by whole lines.
 constexpr int64_t kAmxUnit = 32;
-// A task makes a strip of dw, so many outputs high: its x stays in L2, its dy, so many rows at a
-// time, in L1.
-constexpr int64_t kAmxOutputs = 32;
+// dw is made strip by strip, each so many outputs high: its x stays in L2 and, if there is one
+// leaf, of its dy so many rows at a time in L1.
+constexpr int64_t kAmxOutputs = amx::kBlockRows;
 constexpr int64_t kMostBlocks = 8;  // of a strip, beside one another
 constexpr int64_t kPartRows = 512;
-// Columns that are packed by one task.
+// Columns that are packed by one task, at most.
 constexpr int64_t kBandColumns = 512;
 
 // Where each leaf's rows lie among the packed ones: whole tiles, zeros after the last row.
@@ -127,8 +131,15 @@ struct AmxOperands {
   int64_t at(int64_t column, int64_t row) const {
     return column / kAmxColumns * panel + row * kAmxColumns;
   }
+  // Of both, packed.
+  int64_t bytes(const kernels::WeightGradient& g) const {
+    return (g.outputs + g.inputs) * leaves.back() * kNumber;
+  }
   amx::TilesOfA a(int64_t output, int64_t row) const {
-    return {dy + at(output, row), kAmxRowBytes, panel * kNumber, kAmxTileBytes};
+    return {.data = dy + at(output, row),
+            .stride = kAmxRowBytes,
+            .below = panel * kNumber,
+            .step = kAmxTileBytes};
   }
   amx::TilesOfB b(int64_t input, int64_t row) const {
     return {x + at(input, row), panel * kNumber};
@@ -137,11 +148,6 @@ struct AmxOperands {
  private:
   static constexpr int64_t kNumber = sizeof(BFloat16);
 };
-
-int64_t packed_bytes(const kernels::WeightGradient& g) {
-  return (g.outputs + g.inputs) * padded_leaves(g.leaves).back() *
-         static_cast<int64_t>(sizeof(BFloat16));
-}
 
 // The sums of a band's columns over a leaf, and what waits at each level of the leaves' tree.
 class BandSums {
@@ -156,8 +162,7 @@ class BandSums {
   }
 
   static int64_t bytes(int64_t leaves) {
-    const int64_t levels = std::bit_width(static_cast<uint64_t>(leaves - 1));
-    return (levels + 1) * kBandColumns * static_cast<int64_t>(sizeof(float));
+    return (levels_of(leaves) + 1) * kBandColumns * static_cast<int64_t>(sizeof(float));
   }
 
   float* leaf() { return sums_; }
@@ -180,48 +185,52 @@ class BandSums {
   float* sums_;
 };
 
-// A band of `from` [rows, columns], from column `first` on. Calls pack(unit, column, row) for its
-// units, with the place of their packed rows, and end_leaf(leaf).
-template <typename Pack, typename EndLeaf>
-HWY_INLINE void for_units(const void* from, int64_t columns, int64_t first,
-                          std::span<const int64_t> leaves, std::span<const int64_t> padded,
-                          Pack&& pack, EndLeaf&& end_leaf) {
-  const auto* data = static_cast<const BFloat16*>(from);
-  for (size_t leaf = 0; leaf + 1 < leaves.size(); ++leaf) {
-    int64_t row = leaves[leaf];
-    for (int64_t k = padded[leaf]; k < padded[leaf + 1]; k += kAmxUnit, row += kAmxUnit) {
-      const int64_t rows = std::min(kAmxUnit, leaves[leaf + 1] - row);
-      for (int64_t c = first; c < std::min(first + kBandColumns, columns); c += kAmxUnit) {
-        const AmxUnit unit = {data + row * columns + c, columns, rows};
-        unit.prefetch();
-        pack(unit, c, k);
-      }
-    }
-    end_leaf(static_cast<int64_t>(leaf));
-  }
-}
+// Columns [first, last) of a matrix whose rows are `stride` apart.
+struct AmxBand {
+  const void* data;
+  int64_t stride;
+  int64_t first, last;
 
-// A band of dy, with the sums of its columns while they are in cache.
-void pack_dy_band(const kernels::WeightGradient& g, int64_t first, const AmxOperands& to) {
+  // Calls pack(unit, column, row) for its units, with the place of their packed rows, and
+  // end_leaf(leaf).
+  template <typename Pack, typename EndLeaf>
+  HWY_INLINE void for_units(std::span<const int64_t> leaves, std::span<const int64_t> padded,
+                            Pack&& pack, EndLeaf&& end_leaf) const {
+    const auto* from = static_cast<const BFloat16*>(data);
+    for (size_t leaf = 0; leaf + 1 < leaves.size(); ++leaf) {
+      int64_t row = leaves[leaf];
+      for (int64_t k = padded[leaf]; k < padded[leaf + 1]; k += kAmxUnit, row += kAmxUnit) {
+        const int64_t rows = std::min(kAmxUnit, leaves[leaf + 1] - row);
+        for (int64_t c = first; c < last; c += kAmxUnit) {
+          const AmxUnit unit = {from + row * stride + c, stride, rows};
+          unit.prefetch();
+          pack(unit, c, k);
+        }
+      }
+      end_leaf(static_cast<int64_t>(leaf));
+    }
+  }
+};
+
+// With the sums of its columns, if they are wanted, while they are in cache.
+void pack_dy_band(const AmxBand& band, const kernels::WeightGradient& g, const AmxOperands& to) {
   const auto pack = [&](const AmxUnit& unit, int64_t column, int64_t row)
                         HWY_ATTR { pack_dy(unit, to.dy + to.at(column, row), to.panel); };
-  if (!g.db) {
-    return for_units(g.dy, g.outputs, first, g.leaves, to.leaves, pack, [](int64_t) {});
-  }
-  BandSums sums(static_cast<int64_t>(g.leaves.size()) - 1, g.db + first,
-                std::min(kBandColumns, g.outputs - first));
-  for_units(
-      g.dy, g.outputs, first, g.leaves, to.leaves,
+  if (!g.db) return band.for_units(g.leaves, to.leaves, pack, [](int64_t) {});
+  BandSums sums(static_cast<int64_t>(g.leaves.size()) - 1, g.db + band.first,
+                band.last - band.first);
+  band.for_units(
+      g.leaves, to.leaves,
       [&](const AmxUnit& unit, int64_t column, int64_t row) HWY_ATTR {
         pack(unit, column, row);
-        unit.add_rows(sums.leaf() + column - first);
+        unit.add_rows(sums.leaf() + column - band.first);
       },
       [&](int64_t leaf) { sums.end_leaf(leaf); });
 }
 
-void pack_x_band(const kernels::WeightGradient& g, int64_t first, const AmxOperands& to) {
-  for_units(
-      g.x, g.inputs, first, g.leaves, to.leaves,
+void pack_x_band(const AmxBand& band, const kernels::WeightGradient& g, const AmxOperands& to) {
+  band.for_units(
+      g.leaves, to.leaves,
       [&](const AmxUnit& unit, int64_t column, int64_t row)
           HWY_ATTR { pack_x(unit, to.x + to.at(column, row), to.panel); },
       [](int64_t) {});
@@ -250,8 +259,8 @@ class BlockStream {
 
   // Of memory: for a share of each block, or for a share and what waits at each level of the tree.
   static int64_t bytes(int64_t leaves) {
-    const int64_t levels = std::bit_width(static_cast<uint64_t>(leaves - 1));
-    return std::max(kMostBlocks, levels + 1) * kBlock * static_cast<int64_t>(sizeof(float));
+    return std::max(kMostBlocks, levels_of(leaves) + 1) * kBlock *
+           static_cast<int64_t>(sizeof(float));
   }
 
   void make(int64_t output, int64_t input, int64_t end) {
@@ -263,11 +272,11 @@ class BlockStream {
     }
     const int64_t rows = operands_.leaves.back();
     for (int64_t begin = 0; begin == 0 || begin < rows; begin += kPartRows) {
-      const int64_t next = std::min(begin + kPartRows, rows);
+      const Rows part = {begin, std::min(begin + kPartRows, rows)};
       float* block = blocks_;
       for (int64_t i = input; i < end; i += amx::kBlockColumns, block += kBlock) {
-        make_share(output, i, begin, next, block, begin > 0);
-        if (next == rows) share_ = {.from = block, .to = dw_ + output * inputs_ + i};
+        make_share(output, i, part, {.data = block, .continues = begin > 0});
+        if (part.end == rows) share_ = {.from = block, .to = dw_ + output * inputs_ + i};
       }
     }
   }
@@ -278,6 +287,11 @@ class BlockStream {
 
  private:
   static constexpr int64_t kBlock = kAmxOutputs * amx::kBlockColumns;
+
+  // Packed ones of a leaf.
+  struct Rows {
+    int64_t begin, end;
+  };
 
   // What the tiles have made of a block, and what it is the right of.
   struct Share {
@@ -291,13 +305,12 @@ class BlockStream {
   float* kept(int level) { return blocks_ + (level + 1) * kBlock; }
 
   void make_leaf(int64_t leaf, int64_t output, int64_t input) {
-    const int64_t begin = operands_.leaves[static_cast<size_t>(leaf)];
-    const int64_t end = operands_.leaves[static_cast<size_t>(leaf) + 1];
+    const auto at = static_cast<size_t>(leaf);
     const bool last = leaf + 1 == leaves_;
     // What is merged with nothing yet is made where it is kept.
     const bool alone = leaf % 2 == 0 && !last;
     float* block = alone ? kept(0) : blocks_;
-    make_share(output, input, begin, end, block, false);
+    make_share(output, input, {operands_.leaves[at], operands_.leaves[at + 1]}, {.data = block});
     if (alone) return;
     share_.from = block;
     const int level = for_merges(leaf, last, [&](int l) { share_.left[share_.lefts++] = kept(l); });
@@ -305,10 +318,9 @@ class BlockStream {
     share_.to = last ? dw_ + output * inputs_ + input : kept(level);
   }
 
-  void make_share(int64_t output, int64_t input, int64_t begin, int64_t end, float* block,
-                  bool continues) {
-    amx::block_beside<2>((end - begin) / kAmxDepth, operands_.a(output, begin),
-                         operands_.b(input, begin), block, continues, share_.from ? kAmxOutputs : 0,
+  void make_share(int64_t output, int64_t input, const Rows& rows, const amx::BlockOfC& block) {
+    amx::block_beside<2>((rows.end - rows.begin) / kAmxDepth, operands_.a(output, rows.begin),
+                         operands_.b(input, rows.begin), block, share_.from ? kAmxOutputs : 0,
                          [&](int64_t row) HWY_ATTR { write(row); });
     share_.from = nullptr;
     share_.lefts = 0;
@@ -351,22 +363,25 @@ bool amx_weight_gradient_fits(const kernels::WeightGradient& g) {
 
 int64_t amx_scratch(const kernels::WeightGradient& g) {
   const auto leaves = static_cast<int64_t>(g.leaves.size()) - 1;
-  return packed_bytes(g) + std::max(BlockStream::bytes(leaves), BandSums::bytes(leaves));
+  return AmxOperands(g).bytes(g) + std::max(BlockStream::bytes(leaves), BandSums::bytes(leaves));
 }
 
 // dw, and db if there is one.
 void amx_weight_gradient(const Cpu& on, const kernels::WeightGradient& g) {
   AmxOperands operands(g);
-  const std::shared_ptr<std::byte> memory = allocate(packed_bytes(g));
+  const std::shared_ptr<std::byte> memory = allocate(operands.bytes(g));
   operands.dy = reinterpret_cast<BFloat16*>(memory.get());
   operands.x = operands.dy + operands.at(g.outputs, 0);
-  const int64_t bands = divide_up(g.outputs, kBandColumns);
-  on.parallel_for(bands + divide_up(g.inputs, kBandColumns), [&](int64_t band) {
-    if (band < bands) {
-      pack_dy_band(g, band * kBandColumns, operands);
-    } else {
-      pack_x_band(g, (band - bands) * kBandColumns, operands);
-    }
+  const int64_t units = divide_up((g.outputs + g.inputs) / kAmxUnit, 4 * on.threads());
+  const int64_t columns =
+      on.threads() == 1 ? kBandColumns : std::min(units * kAmxUnit, kBandColumns);
+  const int64_t bands = divide_up(g.outputs, columns);
+  on.parallel_for(bands + divide_up(g.inputs, columns), [&](int64_t task) {
+    const bool is_dy = task < bands;
+    const int64_t first = (is_dy ? task : task - bands) * columns;
+    const int64_t all = is_dy ? g.outputs : g.inputs;
+    const AmxBand band = {is_dy ? g.dy : g.x, all, first, std::min(first + columns, all)};
+    is_dy ? pack_dy_band(band, g, operands) : pack_x_band(band, g, operands);
   });
   const int64_t out_blocks = g.outputs / kAmxOutputs;
   const int64_t width = strip_inputs(operands.leaves.back());

@@ -47,8 +47,11 @@ TEST(DType, Bf16RoundsToNearestEven) {
   EXPECT_EQ(f32_to_bf16(std::bit_cast<float>(0x3f818000u)), 0x3f82);
   EXPECT_EQ(f32_to_bf16(std::bit_cast<float>(0x3f808001u)), 0x3f81);
   EXPECT_EQ(bf16_to_f32(0xc040), -3.0f);
-  const float nan = bf16_to_f32(f32_to_bf16(std::bit_cast<float>(0x7f800001u)));
-  EXPECT_NE(nan, nan);
+  EXPECT_EQ(f32_to_bf16(-INFINITY), 0xff80);
+  for (const uint32_t bits : {0x7f800001u, 0x7fffffffu, 0xffffffffu}) {
+    const float nan = bf16_to_f32(f32_to_bf16(std::bit_cast<float>(bits)));
+    EXPECT_NE(nan, nan);
+  }
 }
 
 TEST(DType, F16WidensExactly) {

@@ -68,7 +68,7 @@ TEST(Profile, ATotalIsWithoutTheSpansInside) {
   const SpanEvent& whole = thread.events[2];
   EXPECT_EQ(whole.key.name, "outer");
   EXPECT_EQ(whole.key.type, "f32");
-  // Each of the five is rounded to nanoseconds.
+  // Each of the four is rounded to nanoseconds.
   EXPECT_NEAR(static_cast<double>(whole.end - whole.begin),
               static_cast<double>(outer.nanoseconds + inner.nanoseconds), 2);
   EXPECT_LE(whole.end, profile.nanoseconds());
@@ -149,9 +149,34 @@ TEST(Profile, KeepsTheFirstEventsAndAllTotals) {
   for (int i = 0; i < 7000; ++i) {
     const ProfiledSpan span("short");
   }
-  EXPECT_EQ(profile.threads()[0].events.size(), 5000u);
   EXPECT_EQ(profile.left_out(), 2000);
+  EXPECT_EQ(profile.threads()[0].events.size(), 5000u);
   EXPECT_EQ(total(profile.threads()[0], "short").calls, 7000);
+}
+
+TEST(Profile, ThreadsThatGoOnAreInEachProfile) {
+  ThreadPool pool(3);
+  for (int i = 0; i < 3; ++i) {
+    const Profile profile(100);
+    pool.parallel_for(12, [](int64_t) {
+      const ProfiledSpan span("part");
+      pass_time();
+    });
+    int64_t parts = 0, kept = 0;
+    for (const Profile::Thread& thread : profile.threads()) {
+      for (const SpanTotal& total : thread.totals) {
+        if (total.key.name == "part") parts += total.calls;
+      }
+      for (const SpanEvent& event : thread.events) {
+        EXPECT_GE(event.begin, 0);
+        EXPECT_GE(event.end, event.begin);
+        EXPECT_LE(event.end, profile.nanoseconds());
+        kept += event.key.name == "part" ? 1 : 0;
+      }
+    }
+    EXPECT_EQ(parts, 12);
+    EXPECT_EQ(kept, 12);
+  }
 }
 
 TEST(Profile, WhatIsOnlyCountedIsNotRecorded) {

@@ -17,7 +17,7 @@ struct Sums {
   bool operator==(const Sums&) const = default;
 };
 
-// Of rows [leaves.front(), leaves.back()) of dy and x.
+// Of rows [leaves.front(), leaves.back()) of dy and x, f32 or bf16.
 Sums gradient(const Tensor& dy, const Tensor& x, const Offsets& leaves,
               ThreadPool* pool = nullptr) {
   const int64_t out = dy.dim(1), in = x.dim(1), first = leaves.front();
@@ -25,8 +25,12 @@ Sums gradient(const Tensor& dy, const Tensor& x, const Offsets& leaves,
             std::vector<float>(static_cast<size_t>(out), 7.0f)};
   Offsets offsets;
   for (const int64_t at : leaves) offsets.push_back(at - first);
-  kernels::weight_gradient(Cpu{pool}, {.dy = dy.data<float>() + first * out,
-                                       .x = x.data<float>() + first * in,
+  const auto row = [&](const Tensor& t) {
+    return static_cast<const std::byte*>(t.raw()) + first * t.dim(1) * size_of(t.dtype());
+  };
+  kernels::weight_gradient(Cpu{pool}, {.type = dy.dtype(),
+                                       .dy = row(dy),
+                                       .x = row(x),
                                        .outputs = out,
                                        .inputs = in,
                                        .leaves = offsets,
@@ -183,6 +187,69 @@ TEST(WeightGradientBF16, IsTheSameWhereverItLiesAndOnAnyThreads) {
     }
   }
   EXPECT_EQ(gradient_bf16(dy, x, {0, 0}, nullptr, 0), std::vector<float>(96 * 160));
+}
+
+TEST(WeightGradientBF16, LeavesFollowTheTree) {
+  const auto bf16 = [](int64_t columns, uint64_t seed) {
+    return cast(noise({230, columns}, seed), DType::kBF16);
+  };
+  const Tensor dy = bf16(96, 1), x = bf16(160, 2);
+  for (int64_t count = 1; count <= 17; ++count) {
+    Offsets leaves;
+    for (int64_t i = 0; i <= count; ++i) leaves.push_back(230 * i / count);
+    const Sums whole = gradient(dy, x, leaves);
+    EXPECT_EQ(whole, tree(dy, x, leaves)) << count << " leaves";
+    if (count > 1) {
+      EXPECT_NE(whole, gradient(dy, x, {0, 230}));
+    }
+  }
+  const Offsets some_empty = {0, 54, 101, 101, 160, 161, 200, 230, 230};
+  EXPECT_EQ(gradient(dy, x, some_empty), tree(dy, x, some_empty));
+  const Offsets empty = {0, 0, 0};
+  EXPECT_EQ(gradient(dy, x, empty), (Sums{std::vector<float>(96 * 160), std::vector<float>(96)}));
+}
+
+// Of more rows than the first-level cache takes at a time.
+TEST(WeightGradientBF16, LongLeavesAreRight) {
+  for (const int64_t rows : {512, 513, 1024, 1100}) {
+    const Tensor dy = cast(noise({rows, 64}, 1), DType::kBF16);
+    const Tensor x = cast(noise({rows, 608}, 2), DType::kBF16);
+    const Tensor wide_dy = cast(dy, DType::kF32), wide_x = cast(x, DType::kF32);
+    const std::vector<double> expected = reference_weight_gradient(wide_dy, wide_x);
+    const std::vector<double> expected_sums = reference_column_sums(wide_dy);
+    for (const Offsets& leaves : {Offsets{0, rows}, Offsets{0, 100, rows}}) {
+      const Sums sums = gradient(dy, x, leaves);
+      EXPECT_LT(largest_error(sums.dw, expected), 3e-5) << rows;
+      EXPECT_LT(largest_error(sums.db, expected_sums), 3e-5) << rows;
+    }
+  }
+}
+
+// Several tasks that pack, and several strips; the last of each is narrower.
+TEST(WeightGradientBF16, AWideOneIsRightOnAnyThreads) {
+  const Tensor dy = cast(noise({130, 544}, 1), DType::kBF16);
+  const Tensor x = cast(noise({130, 608}, 2), DType::kBF16);
+  const Tensor wide_dy = cast(dy, DType::kF32), wide_x = cast(x, DType::kF32);
+  for (const Offsets& leaves : {Offsets{0, 130}, Offsets{0, 41, 41, 130}}) {
+    const Sums alone = gradient(dy, x, leaves);
+    EXPECT_LT(largest_error(alone.dw, reference_weight_gradient(wide_dy, wide_x)), 1e-5);
+    EXPECT_LT(largest_error(alone.db, reference_column_sums(wide_dy)), 1e-5);
+    for (const int threads : {2, 3}) {
+      ThreadPool pool(threads);
+      EXPECT_EQ(gradient(dy, x, leaves, &pool), alone);
+    }
+    // The sums of columns have a kernel of their own where dw is left out.
+    std::vector<float> db(544);
+    kernels::weight_gradient(Cpu{}, {.type = DType::kBF16,
+                                     .dy = dy.raw(),
+                                     .x = x.raw(),
+                                     .outputs = 544,
+                                     .inputs = 608,
+                                     .leaves = leaves,
+                                     .db = db.data()});
+    EXPECT_EQ(db, alone.db);
+    EXPECT_EQ(gradient_bf16(dy, x, leaves, nullptr, 0), alone.dw);
+  }
 }
 
 }  // namespace

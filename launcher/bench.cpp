@@ -32,6 +32,7 @@ std::string why_not_kept(Session& session) {
 
 ExitCode bench_machine(Session& session, const std::string& json) {
   if (!json.empty()) require_output(json, {});
+  if (!json.empty() && session.root()) require_writable(session.files(), json);
   const std::string why_not = why_not_kept(session);
   const MachineLimits limits = measure_limits(session.world(), session.device());
   if (!session.root()) return ExitCode::kDone;
@@ -61,6 +62,7 @@ ExitCode bench_verb(Session& session, const Options& options) {
   }
   refuse_standard_input(options.input.paths, "bench");
   if (!options.json.empty()) require_output(options.json, options.input.paths);
+  if (!options.json.empty() && session.root()) require_writable(session.files(), options.json);
   const Mesh mesh = options.model.mesh(session);
   const PrecisionCandidates candidates =
       load_candidates(session.files(), options.model.path, {.mesh = &mesh});
@@ -102,6 +104,9 @@ void add_bench(Program& program) {
                    "f32; of a regression, how far a number may be off, relative to the spread of "
                    "the answers; default: 0.1%")
       ->transform(as_share());
+  for (const char* name : {"--rows", "--max-flips"}) {
+    verb->get_option(name)->needs(verb->get_option("MODEL"));
+  }
   verb->add_option("--json", options->json, "write the figures into this file, too");
   program.on_run(verb, [options](Session& session) { return bench_verb(session, *options); });
 }

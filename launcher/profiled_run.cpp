@@ -28,12 +28,12 @@ void require_no_other_file(FileSystem& files, const std::string& path) {
               "name a file that is not there");
 }
 
-// Returns `path`, behind links.
-std::string begin_trace(Session& session, const std::string& path) {
+// Returns `path`, behind links. A trace of before stays until there is a new one.
+std::string require_trace(Session& session, const std::string& path) {
   if (!session.root()) return path;
   const std::string file = follow_links(session.files(), path);
   require_no_other_file(session.files(), file);
-  write_file_atomically(session.files(), file, fmt::format("{}]}}\n", kTraceBegin));
+  require_writable(session.files(), file);
   return file;
 }
 
@@ -41,7 +41,7 @@ std::string begin_trace(Session& session, const std::string& path) {
 
 ProfiledRun::ProfiledRun(Session& session, std::string path)
     : session_(session),
-      path_(begin_trace(session, path)),
+      path_(require_trace(session, path)),
       profile_((session.world().barrier("profile"), kMostTraceEvents / session.world().size())) {}
 
 void ProfiledRun::finish() {

@@ -10,9 +10,8 @@ namespace heddle {
 
 class ProfiledRun {
  public:
-  // Begins once every rank is here. Puts an empty trace into the file at `path`. Throws
-  // Error(kInput) for a file that is no trace of before, and FileError if it cannot be written.
-  // Collective.
+  // Begins once every rank is here. Throws Error(kInput) if `path` is in no folder or a file that
+  // is no trace of before, and FileError if it cannot be written. Collective.
   ProfiledRun(Session& session, std::string path);
 
   // Ends it, prints the tables and writes the trace of all ranks. Collective.

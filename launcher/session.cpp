@@ -8,6 +8,7 @@
 
 #include "framework/comm/collectives.h"
 #include "framework/device/allocator.h"
+#include "framework/device/cpu_features.h"
 #include "launcher/threads.h"
 
 namespace heddle {
@@ -50,11 +51,15 @@ void Session::warn(const std::string& text) const {
 }
 
 std::string processor_name() {
+  std::string name = "unknown";
   std::ifstream info("/proc/cpuinfo");
   for (std::string line; std::getline(info, line);) {
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+    if (!line.starts_with("model name")) continue;
+    name = line.substr(line.find(':') + 2);
+    break;
   }
-  return "unknown";
+  if (max_isa() == Isa::kAmx) return name;
+  return fmt::format("{}, up to {}", name, name_of(max_isa()));
 }
 
 }  // namespace heddle

@@ -52,7 +52,7 @@ class Session {
   PosixFileSystem files_;
 };
 
-// Name of the processor, as the system gives it.
+// Name of the processor, as the system gives it, and what HEDDLE_MAX_ISA leaves of it.
 std::string processor_name();
 
 }  // namespace heddle

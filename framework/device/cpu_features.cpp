@@ -90,6 +90,13 @@ bool processor_has_avx512_vnni() {
 
 }  // namespace
 
+std::string_view name_of(Isa isa) {
+  for (const auto& [name, named] : kNames) {
+    if (named == isa) return name;
+  }
+  return "";
+}
+
 Isa isa_from_name(const char* name) {
   if (name == nullptr) return Isa::kAmx;
   for (const auto& [known, isa] : kNames) {

@@ -20,6 +20,7 @@ enum class Isa : uint8_t { kAvx2, kAvx512, kAmx };
 // The cap of a value of HEDDLE_MAX_ISA; null, as when the variable is not set, is the best. Throws
 // std::invalid_argument for a value that is not one of the three.
 Isa isa_from_name(const char* name);
+std::string_view name_of(Isa isa);
 
 // The cap of this process. Throws as isa_from_name() does.
 Isa max_isa();

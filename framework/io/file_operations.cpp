@@ -77,6 +77,18 @@ void write_file_atomically(FileSystem& files, const std::string& path, std::stri
                    [&](File& file) { file.write_at(0, std::as_bytes(std::span(content))); });
 }
 
+void require_writable(FileSystem& files, const std::string& path) {
+  const std::string folder = parent_path(path);
+  if (!files.is_directory(folder)) {
+    throw Error(ExitCode::kInput, fmt::format("{}: there is no folder {}", path, folder),
+                "make it first, or name another");
+  }
+  const std::string temporary = temporary_beside(path);
+  if (files.exists(temporary)) files.remove(temporary);
+  files.open(temporary, OpenMode::kCreate)->close();
+  files.remove(temporary);
+}
+
 void write_new_file(FileSystem& files, const std::string& path, std::string_view content) {
   const std::unique_ptr<File> file = files.open(path, OpenMode::kCreate);
   file->write_at(0, std::as_bytes(std::span(content)));

@@ -148,6 +148,9 @@ std::string read_file(FileSystem& files, const std::string& path,
 void write_atomically(FileSystem& files, const std::string& path,
                       const std::function<void(File&)>& write);
 void write_file_atomically(FileSystem& files, const std::string& path, std::string_view content);
+// Throws as that would for want of a folder or of a permission: what is written at the end of long
+// work is tried at its beginning. Changes nothing.
+void require_writable(FileSystem& files, const std::string& path);
 // A new file with this content, on the disk when it returns; its name may not be yet.
 void write_new_file(FileSystem& files, const std::string& path, std::string_view content);
 // Makes the link or moves it in one step, on the disk when it returns.

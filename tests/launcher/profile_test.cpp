@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 #include <string>
 
@@ -72,6 +73,19 @@ TEST(ProfileOption, KeepsWhatIsNoTrace) {
       run_heddle(fmt::format("evaluate {} {} --profile {}", tiny.run, tiny.data, tiny.data));
   EXPECT_EQ(outcome.code, 64);
   EXPECT_EQ(read_text(tiny.data), before);
+}
+
+TEST(ProfileOption, ARunThatFailsLeavesTheTraceOfBeforeAndMakesNone) {
+  const TinyModel& tiny = tiny_model();
+  const std::string trace = tiny / "before.json", none = tiny / "none.json";
+  ASSERT_EQ(run_heddle(fmt::format("inspect {} --profile {}", tiny.run, trace)).code, 0);
+  const std::string before = read_text(trace);
+  for (const std::string& file : {trace, none}) {
+    EXPECT_EQ(run_heddle(fmt::format("evaluate {} gone.tsv --profile {}", tiny.run, file)).code,
+              64);
+  }
+  EXPECT_EQ(read_text(trace), before);
+  EXPECT_FALSE(std::filesystem::exists(none));
 }
 
 }  // namespace

@@ -22,6 +22,13 @@ struct Options {
   std::string json;
 };
 
+// Before the measurement: nothing that was measured is lost for want of a folder.
+void require_json(Session& session, const Options& options) {
+  if (options.json.empty()) return;
+  require_output(options.json, options.input.paths);
+  if (session.root()) require_writable(session.files(), options.json);
+}
+
 // Why a plan for this node could not go by what these ranks reach; "" if it can.
 std::string why_not_kept(Session& session) {
   Communicator& world = session.world();
@@ -31,8 +38,6 @@ std::string why_not_kept(Session& session) {
 }
 
 ExitCode bench_machine(Session& session, const std::string& json) {
-  if (!json.empty()) require_output(json, {});
-  if (!json.empty() && session.root()) require_writable(session.files(), json);
   const std::string why_not = why_not_kept(session);
   const MachineLimits limits = measure_limits(session.world(), session.device());
   if (!session.root()) return ExitCode::kDone;
@@ -55,14 +60,16 @@ ExitCode bench_machine(Session& session, const std::string& json) {
 }
 
 ExitCode bench_verb(Session& session, const Options& options) {
-  if (options.model.path.empty()) return bench_machine(session, options.json);
+  if (options.model.path.empty()) {
+    require_json(session, options);
+    return bench_machine(session, options.json);
+  }
   if (options.input.paths.empty()) {
     throw Error(ExitCode::kInput, "bench: a MODEL without DATA",
                 "heddle bench MODEL DATA measures a model; heddle bench, alone, the machine");
   }
   refuse_standard_input(options.input.paths, "bench");
-  if (!options.json.empty()) require_output(options.json, options.input.paths);
-  if (!options.json.empty() && session.root()) require_writable(session.files(), options.json);
+  require_json(session, options);
   const Mesh mesh = options.model.mesh(session);
   const PrecisionCandidates candidates =
       load_candidates(session.files(), options.model.path, {.mesh = &mesh});

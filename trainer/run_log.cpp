@@ -77,8 +77,8 @@ void RunLog::announce() {
       fmt::format("{} of {}, {} an epoch", run_.state.step, run_.steps, run_.steps_per_epoch));
   env_.console.start(facts);
   // What the model began with, which a resumed run has left behind.
-  for (const std::string& note : model.notes) {
-    if (run_.state.step == 0) env_.console.note(note);
+  if (run_.state.step == 0) {
+    for (const std::string& note : model.notes) env_.console.note(note);
   }
   for (const BadRow& row : data.train.bad_rows()) {
     env_.console.warning(fmt::format("skipped {}: {}", row.where, row.reason));

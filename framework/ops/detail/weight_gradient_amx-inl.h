@@ -44,7 +44,7 @@ std::vector<int64_t> padded_leaves(std::span<const int64_t> leaves) {
   std::vector<int64_t> offsets = {0};
   for (size_t i = 0; i + 1 < leaves.size(); ++i) {
     const int64_t rows = leaves[i + 1] - leaves[i];
-    offsets.push_back(offsets.back() + (rows + kAmxDepth - 1) / kAmxDepth * kAmxDepth);
+    offsets.push_back(offsets.back() + divide_up(rows, kAmxDepth) * kAmxDepth);
   }
   return offsets;
 }
